@@ -5,6 +5,7 @@ No framework is imported to read the class attributes.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.metadata
 from collections.abc import Callable, Mapping
@@ -107,6 +108,14 @@ class Reports(Declarations):
         """Return the peak growth of allocated bytes in one call by ``memory_counter``; `None` without a counter."""
         del call
         return None
+
+    def computing_in(self, dtype: str) -> contextlib.AbstractContextManager[None]:
+        """Return a context for all work on a cell of ``dtype``, outside of timed calls: by default an empty one.
+
+        An adapter overrides this if its framework has a setting that belongs to a dtype.
+        """
+        del dtype
+        return contextlib.nullcontext()
 
     def traces(self) -> int:
         """Return a number that grows with each trace or compilation; 0 if none is counted."""

@@ -7,6 +7,7 @@ backend. Each framework refuses that in words of its own. `hint` adds the spelli
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -75,6 +76,7 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
 _BRANCH = "xp.where(condition, a, b) works on every backend"
 _MASK = "xp.where(mask, x, 0.0) works on every backend: its shape does not depend on data"
 _ASSIGN = "xp.where, xp.concat or xp.stack build the array on every backend"
+_IN_PLACE = f"x = x - y in place of x -= y works on every backend; {_ASSIGN}"
 _NUMBER = "math.sqrt(2.0) and its like take Python numbers; xp.asarray(2.0) is an array"
 _LIST = "xp.stack([a, b]) makes an array of several numbers or arrays"
 _TUPLE = "a shape is one tuple, as in xp.reshape(x, (2, 3)) and xp.zeros((2, 3))"
@@ -116,7 +118,7 @@ _ROWS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             (r"step must be greater than zero|negative step", "xp.flip(x, axis=0) works on every backend"),
             (r"(to|must) have (the )?same dtype|expected scalar type .* but found", _DTYPES),
             (r"vmap: .*(item|data-dependent)|data-dependent (control flow|branching)", _BRANCH),
-            (r"requires grad .*in-place|in-place operation|modified by an inplace", _ASSIGN),
+            (r"requires grad .*in-place|in-place operation|modified by an inplace", _IN_PLACE),
             (r"got an unexpected keyword argument '(axis|out|keepdims)'", _NUMBERS),
             (r"must be Tensor, not (int|float|complex|bool)\b", _NUMBER),
             (r"must be Tensor, not numpy.ndarray", f"{_ASARRAY}; {_LIST}"),
@@ -172,6 +174,14 @@ def _name_of_the_standard(error: BaseException, xp: Any) -> str:
     return ""
 
 
+def _similar(name: str, place: Any, xp: Any) -> list[str]:
+    """Return the names of the standard that are similar to one which ``place``, a namespace, lacks; at most two."""
+    for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT)):
+        if place is (getattr(xp, extension, None) if extension else xp):
+            return [f"xp.{extension}{'.' if extension else ''}{n}" for n in difflib.get_close_matches(name, names, n=2)]
+    return []
+
+
 def hint(error: BaseException, owner: str, xp: Any) -> str:
     """Return the spelling that works on every backend, in words; empty if none is known. Parameters as `lacking`."""
     if isinstance(error, AttributeError) and isinstance(name := getattr(error, "name", None), str):
@@ -180,6 +190,8 @@ def hint(error: BaseException, owner: str, xp: Any) -> str:
             return ""
         if (place is xp or place is getattr(xp, "linalg", None)) and name in SPELLINGS:
             return f"write {SPELLINGS[name]}: it works on every backend"
+        if similar := _similar(name, place, xp):
+            return f"did you mean {' or '.join(similar)}?"
         if place is not xp and hasattr(place, "shape") and name != "numel":  # torch asks NumPy's number for it
             known = SPELLINGS.get(name, f"xp.{name}(x)" if name in NAMES else "a function of xp")
             return f"write {known}: arrays have no methods in the standard"

@@ -19,9 +19,9 @@ function                                    value                               
 ``log_softmax(x, axis=None)``               x - logsumexp(x) over one axis, by default over all entries
 ==========================================  ========================================================  ==============
 
-Arguments are arrays of one floating dtype, which the result keeps; ``axis`` and ``keepdims`` are passed by name.
-A function that a framework lacks raises `Absent`. Some derivatives are missing too: those of ``betainc`` in a and b,
-and those of ``gammainc`` in a; `autodiff_compare` reports what each framework answers.
+Arguments are arrays of one floating dtype, which the result keeps, or of integers, which become floats. ``axis`` and
+``keepdims`` are passed by name. A function that a framework lacks raises `Absent`. Some derivatives are missing too:
+those of ``betainc`` in a and b, and those of ``gammainc`` in a; `autodiff_compare` reports what each framework answers.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def _overview(about: str, cells: pd.DataFrame) -> Grid:
         )
     more = f" {len(groups) - _MOST_ROWS} more rows are in tidy()." if len(groups) > _MOST_ROWS else ""
     columns = ("problem", *(["size"] if sizes else []), "operator", *specs, "error")
-    timed = "Time of one call" if cells["median_s"].notna().any() else "Results"
-    return Grid(f"{timed}, {about}", columns, tuple(rows), _READING + more if timed.startswith("Time") else more)
+    timed = "Median time of one call" if cells["median_s"].notna().any() else "Results"
+    return Grid(f"{timed}, {about}", columns, tuple(rows), _READING + more if timed.startswith("Median") else more)
 
 
 def _entry(row: dict[Any, Any] | None) -> Entry:

@@ -4,6 +4,8 @@ A log axis over few decades has ticks at 1, 2, ..., 9 times each power of ten. L
 and 5 times these where less than two decades are seen, and at every tick where the ends are within a factor of 4. The
 expressions look at the part of the axis that is seen, so that this remains true after zooming. ``log`` is a parameter
 of the chart: `False` in a page that shows it linearly.
+
+Bytes are counted in powers of two: ticks at round decimal numbers would be labelled 19.53 KiB, 39.06 KiB.
 """
 
 from __future__ import annotations
@@ -90,7 +92,9 @@ class Axis:
     def labels(self, channel: str) -> Json:
         """Return the properties of the axis for its labels, and for the lines at ticks without one."""
         label = LABELS[self.unit]
-        if not self.log or self.unit == "bytes":
+        if self.unit == "bytes":
+            return {"labelExpr": label, "values": {"expr": _binary(channel, self.log)}, "gridColor": GRID}
+        if not self.log:
             return {"labelExpr": label}
         minor = {"test": f"log && !{_labelled(channel)}", "value": FAINT}
         labels = {"labelExpr": f"!log || {_labelled(channel)} ? ({label}) : ''", "ticks": False, "labelPadding": 5}
@@ -102,3 +106,14 @@ def _labelled(channel: str) -> str:
     digit = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     span = f"domain('{channel}')[1] / domain('{channel}')[0]"
     return f"({digit} == 1 || {span} < 60 && ({digit} == 2 || {digit} == 5) || {span} < 4)"
+
+
+def _binary(channel: str, log: bool) -> str:
+    """Return the expression of the ticks for bytes, at multiples of a power of two; `null` leaves them to the scale.
+
+    A log scale of base 2 has its ticks at powers of two where it shows three of them: over a factor of 8.
+    """
+    low, high = f"domain('{channel}')[0]", f"domain('{channel}')[1]"
+    step = f"pow(2, ceil(log(({high} - {low}) / 5) / LN2))"
+    multiples = f"sequence(ceil({low} / {step}) * {step}, {high} + {step} / 1024, {step})"
+    return f"log && {high} / {low} >= 8 ? null : {multiples}" if log else multiples

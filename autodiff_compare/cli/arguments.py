@@ -23,6 +23,7 @@ from autodiff_compare.cli.options import (
 
 #: A value that argparse takes for an option: ``-2,0.5``, ``-1e-5``.
 _NEGATIVE = re.compile(r"-[\d.].*")
+_MISSING = "the following arguments are required"
 _CHOICES = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
@@ -56,8 +57,9 @@ class _Parser(argparse.ArgumentParser):
         if invalid:
             known = [name.strip(" '") for name in invalid[2].split(",")]
             message = f"{message[: invalid.start()]}got {invalid[1]!r}{expected(invalid[1], known)}"
-        elif "arguments are required" in message and self.epilog:
-            message += f", {self.epilog.partition(';')[0]}"
+        elif _MISSING in message and self.epilog:
+            example = self.epilog.partition(";")[0].removeprefix("example: ")
+            message = f"{message.replace(_MISSING, 'missing')}; for example: {example}"
         complain(f"{message} (see {self.prog} --help)", self.prog)
         self.exit(USAGE)
 
@@ -132,7 +134,8 @@ def _add_new(verbs: Any) -> None:
         "function has a point; a problem also has sizes, closed forms and descents. An existing file is kept.",
         epilog="example: autodiff-compare new function my_model; then: autodiff-compare run ./my_model.py",
     )
-    new.add_argument("kind", choices=("function", "problem", "backend"), help="kind of the file")
+    kinds = ("function", "problem", "backend")
+    new.add_argument("kind", metavar="KIND", choices=kinds, help="kind of the file: function, problem or backend")
     new.add_argument("name", metavar="NAME", help="name of the function, problem or backend")
     new.add_argument(
         "--system",

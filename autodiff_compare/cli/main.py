@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.exits import DEFECT, FAILED, INTERRUPTED, UNWRITTEN, USAGE
+from autodiff_compare.cli.exits import DEFECT, FAILED, INTERRUPTED, OK, UNWRITTEN, USAGE
 from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import unset_variables, without_engine
 from autodiff_compare.cli.project.settings import ProjectError
@@ -51,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """Parse a command line and run its verb; an interruption is left to `main`."""
     given = list(sys.argv[1:] if argv is None else argv)
+    closed = _replace_closed_streams()
+    try:
+        pathlib.Path.cwd()
+    except OSError as error:
+        complain(f"cannot read the current folder: {error.strerror}: change to a folder that is there")
+        return USAGE
     try:
         given, added = completed([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:], parser)
     except ProjectError as error:
@@ -75,11 +81,25 @@ def _run(argv: Sequence[str] | None) -> int:
         verb: Callable[..., int] = pkgutil.resolve_name(options.verb)
     except ModuleNotFoundError as error:
         return _not_installed(error)
+    return _ended(verb, options) or (_unwritten("it is closed") if closed else OK)
+
+
+def _replace_closed_streams() -> bool:
+    """Let standard streams that are closed lead nowhere; return whether standard output was.
+
+    Python gives a process no stream for a closed descriptor. A file that is opened later would get its number, and what
+    a C library prints would go into that file.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    closed = sys.stdout is None
+    # They live as long as the process.
     if sys.stdout is None:
-        # Python gives a process whose descriptor is closed no stream; a file opened later must not get descriptor 1.
-        with pathlib.Path(os.devnull).open("w", encoding="utf-8") as sys.stdout:
-            return _ended(verb, options) or _unwritten("it is closed")
-    return _ended(verb, options)
+        sys.stdout = pathlib.Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = pathlib.Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    return closed
 
 
 def _ended(verb: Callable[..., int], options: argparse.Namespace) -> int:

@@ -16,6 +16,13 @@ from collections.abc import Iterable, Sequence
 #: A command of a clone in a text, but not the path of a clone's program.
 _COMMAND = re.compile(r"(?<![\w/.\\])compare\.py (?=[a-z]+)")
 
+#: End of the program's path, without its suffix -> the words that call it.
+_CALLED = {
+    ("autodiff-compare",): "autodiff-compare",
+    ("autodiff_compare", "__main__"): "python -m autodiff_compare",
+    ("compare",): "python compare.py",
+}
+
 
 def complain(message: str, program: str = "autodiff-compare") -> None:
     """Print a message on standard error, after the name of the program."""
@@ -23,9 +30,11 @@ def complain(message: str, program: str = "autodiff-compare") -> None:
 
 
 def as_called(text: str) -> str:
-    """Return a text with its commands as this program was called: an installed program has no ``compare.py``."""
-    installed = pathlib.Path(sys.argv[0]).stem == "autodiff-compare"
-    return _COMMAND.sub("autodiff-compare ", text) if installed else text
+    """Return a text with its commands as this program was called, so that they can be pasted."""
+    program = pathlib.Path(sys.argv[0])
+    parts = (*program.parts[:-1], program.stem)
+    called = _CALLED.get(parts[-1:]) or _CALLED.get(parts[-2:])
+    return _COMMAND.sub(f"{called} ", text) if called else text
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

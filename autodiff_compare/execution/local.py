@@ -12,6 +12,7 @@ from typing import Any
 
 from autodiff_compare import backends
 from autodiff_compare.execution.display import Silent
+from autodiff_compare.execution.responses import checked
 from autodiff_compare.execution.worker import Worker, answer
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process.client import WorkerError, payload
@@ -63,7 +64,7 @@ class LocalPool:
             except WorkerError as error:
                 self._refused[spec] = error
                 raise
-        return payload(answer(self._workers[spec], verb, params))
+        return checked(verb, payload(answer(self._workers[spec], verb, params)))
 
     @property
     def shares(self) -> list[list[int]]:
@@ -105,7 +106,7 @@ class LocalPool:
         worker = Worker(self._plan.adapters[spec])
         worker.problems = {(self._plan.sources[p.name], p.name): p for p in self._plan.problems}
         with self.listener.starting(spec):
-            opened = payload(answer(worker, "open", {}))
+            opened = checked("open", payload(answer(worker, "open", {})))
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
         self.folder.amend(opened["switches"])
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, 0, 0, 1, opened["seconds"])]})

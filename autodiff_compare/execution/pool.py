@@ -20,6 +20,7 @@ from typing import Any
 
 from autodiff_compare import backends
 from autodiff_compare.execution.display import Silent
+from autodiff_compare.execution.responses import checked
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.affinity import processors, shares
@@ -139,7 +140,7 @@ class Pool:
         self._deaths[spec] = 0
         if not alone and self.settings.threads > 1:
             client.pause()
-        return found
+        return checked(verb, found)
 
     def _count(self, spec: str, error: WorkerError) -> None:
         """Count a worker that died by itself; one that was killed at its deadline counts against its cell alone."""
@@ -216,6 +217,7 @@ class Pool:
             opened = client.request(
                 "open", limit_s, self._adapters[spec], processors=share, device=self.settings.device
             )
+            checked("open", opened)
         self._admit(spec, opened)
 
     def _start(self, spec: str) -> WorkerClient:

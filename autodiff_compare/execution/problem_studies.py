@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autodiff_compare.execution.dispatcher import Dispatcher, Request
+from autodiff_compare.execution.dispatcher import Dispatcher, Request, Response
 from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.progress import Effort
 from autodiff_compare.plan.plan import Plan
@@ -10,6 +10,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem
 from autodiff_compare.results.rows import QuestionRow
 from autodiff_compare.results.store import Record
+from autodiff_compare.results.tables import row
 from autodiff_compare.studies.records import Requester, first_descent, first_parameters
 from autodiff_compare.vocabulary import BROKEN, Operator, Status
 
@@ -66,11 +67,22 @@ class ProblemStudies:
         dispatcher.ask(Request(spec, spec, "questions", limit_s, params) for spec in wanted)
         responses = [dispatcher.response() for _ in wanted]
         for response in sorted(responses, key=lambda r: wanted.index(r.request.spec)):
-            if response.error is None:
-                # The worker does not know the label of its interpreter: the backend's full name is set here.
-                answers = [{**answer, "backend": response.request.spec} for answer in response.found["results"]]
-                rows = [QuestionRow(**answer) for answer in answers]
+            rows = _answers(response)
+            if rows is not None:
                 self.folder.add({"questions": rows}, done=_questions(problem, response.request.spec))
+
+
+def _answers(response: Response) -> list[QuestionRow] | None:
+    """Return the answers in a response; `None` if it holds none, or something else.
+
+    A worker does not know the label of its interpreter: the backend's full name is set here.
+    """
+    if response.error is not None:
+        return None
+    try:
+        return [row(QuestionRow, {**each, "backend": response.request.spec}) for each in response.found["results"]]
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 def descents_left(problem: Problem, plan: Plan, settings: Settings, folder: Record) -> list[tuple[str, str]]:

@@ -147,7 +147,7 @@ def measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> Cell
         row,
         how=found["how"],
         mode=found["mode"],
-        conversion=found.get("conversion", ""),
+        conversion=found["conversion"],
         value=float(result[0]) if has_value and result[0].dtype.kind != "c" else float("nan"),
         gradient_norm=norm(np.concatenate([np.ravel(leaf) for leaf in entries])),
         objective_calls=found["objective_calls"],

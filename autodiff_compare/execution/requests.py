@@ -90,19 +90,12 @@ class CellRequests:
         """Store a response about a right cell; a failure becomes the status of the cell."""
         p: Progress = response.request.about
         if response.error is not None:
-            status, words = response.error.status, first_line(response.error)
+            words = f"while being timed: {first_line(response.error)}"[:LONGEST_MESSAGE]
+            p.row = replace(p.row, status=response.error.status, message=words)
             self.traced(p.cell, response.error)
         else:
-            try:
-                keep(p, response.found)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                # A response that lacks a field, or holds another type in it, is the worker's failure.
-                verb = response.request.verb
-                status, words = Status.ERROR, f"malformed response to {verb!r}: {type(error).__name__}: {error}"
-            else:
-                return p.row.status == Status.OK
-        p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
-        return False
+            keep(p, response.found)
+        return p.row.status == Status.OK
 
     def _numbers(self, cell: Cell) -> tuple[Any, ...]:
         """Return what is `sent` of a cell if its worker cannot draw the same numbers, else nothing.

@@ -112,13 +112,13 @@ class Rounds:
 
         def keep(p: Progress, found: dict[str, Any]) -> None:
             blocks = enumerate(zip(found["seconds"], found["waited_s"], strict=True))
-            self.judging.same_as_judged(p, found.get("other"), f"a call in round {number}")
+            self.judging.same_as_judged(p, found["other"], f"a call in round {number}")
             p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s, w) for i, (s, w) in blocks]
-            values = zip(found.get("value_seconds", ()), found.get("value_waited_s", ()), strict=True)
+            values = zip(found["value_seconds"], found["value_waited_s"], strict=True)
             id_, calls = p.cell.cell_id, p.value_calls
             p.samples += [SampleRow(id_, Phase.VALUE, number, i, calls, s, w) for i, (s, w) in enumerate(values)]
             _keep_flags(p, found)
-            self.effort.measured_s += sum(found["seconds"]) + sum(found.get("value_seconds", ()))
+            self.effort.measured_s += sum(found["seconds"]) + sum(found["value_seconds"])
 
         return keep
 

@@ -22,6 +22,7 @@ Traps that shape this module (those of the process are in `autodiff_compare.proc
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pkgutil
 import re
@@ -206,6 +207,14 @@ class Worker:
             return {"results": [dataclasses.asdict(each) for each in found]}
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
 
+    def computing(self, verb: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+        """Return the context of a request: `Backend.computing_in` the dtype that it or its cell has, if it has one."""
+        if verb in ("calibrate", "visit", "finish"):
+            dtype = self._held.get(params.get("name", ""), self.cells).dtype
+        else:
+            dtype = (params["given"] if verb == "make_ready" else params).get("dtype", "")
+        return self.backend.computing_in(dtype) if dtype else contextlib.nullcontext()
+
     def make_ready(self, of: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Prepare what a later request with the verb ``of`` and the parameters ``given`` runs."""
         run = pkgutil.resolve_name(_PREPARED[of])(self.backend, **self._given(given))
@@ -261,7 +270,8 @@ def _respond(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str
 def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out a verb; return its payload under ``ok``, or the status and message of its failure."""
     try:
-        served = _VERBS[verb](worker, **params) if verb in _VERBS else worker.call(_FUNCTIONS[verb], params)
+        with worker.computing(verb, params):
+            served = _VERBS[verb](worker, **params) if verb in _VERBS else worker.call(_FUNCTIONS[verb], params)
         return {"ok": served}
     except Exception as error:
         return _failure(error, worker.backend)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autodiff_compare.explaining.evaluation import request
+from autodiff_compare.explaining.parting import Difference
 from autodiff_compare.explaining.recording.program import Program, Step, Variable
 from autodiff_compare.explaining.recording.views import Slot, View, operation, operation_view, real_shape
 from autodiff_compare.explaining.workers import Ask
@@ -43,7 +44,8 @@ class Answer:
     number
         The entry in question; nan if there is no answer.
     word
-        ``right``, ``wrong``, ``subgradient``, or the status of a backend that gave no answer.
+        ``right``, ``wrong``, ``subgradient``, or the status of a backend that gave no answer. Of truth values and whole
+        numbers ``as NumPy`` or ``unlike NumPy``.
     reason
         The judge's words, or the message of an error.
     """
@@ -122,9 +124,9 @@ def tried(
         The operand that receives the cotangent in question, or the result in question; and the flat entry.
     """
     known, floats = program.variables(), [v for v in step.results if v.active]
-    found = operation(program, step)
-    if not found.uses or (slot.use is None and slot.variable not in floats):
+    if not floats or (slot.use is None and slot.variable not in floats):
         return None
+    found = operation(program, step)
     weights = _joined(around.cotangents, floats) if around.operator is Operator.HVP else None
     view = operation_view(program, found, weights)
     case = Case(
@@ -144,6 +146,31 @@ def tried(
     # Of several results, the operation returns one vector. The tangent of it stands in the place of the weights.
     before = sum(math.prod(real_shape(v)) for v in floats[: floats.index(slot.variable)])
     return _judged(ask, specs, view, case, 0 if weights is None else sum(counts), before + entry)
+
+
+def as_numpy(program: Program, slot: Slot, first: Difference) -> Trial | None:
+    """Return the trial of an operation that is not differentiated, by the value that NumPy has; `None` of any other.
+
+    Operands that are constants are the same for all. Where operands are computed, so that a decision about them may
+    turn by a rounding, no answer is called wrong.
+
+    Parameters
+    ----------
+    program
+        The program.
+    slot
+        The value of the operation.
+    first
+        The entry that differs.
+    """
+    known = program.variables()
+    computed = any(known[use.name].active for use in program.steps[slot.step].uses() if use.name in known)
+    if computed and slot.variable.kind not in "biu":
+        return None
+    words = ("as NumPy", "unlike NumPy") if computed else ("right", "wrong")
+    reference = float(np.ravel(program.values[slot.variable.name])[first.entry])
+    a, b = (Answer(x, words[abs(x - reference) > first.tolerance]) for x in (first.a, first.b))
+    return Trial(a, b, reference, "NumPy")
 
 
 def _directions(around: Around, operands: Sequence[Variable], results: Sequence[Variable]) -> list[Array]:

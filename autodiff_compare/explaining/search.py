@@ -24,7 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.explaining.alone import Around, tried
+from autodiff_compare.explaining.alone import Around, as_numpy, tried
 from autodiff_compare.explaining.conventions import related
 from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import request
@@ -37,16 +37,19 @@ from autodiff_compare.explaining.recording.views import (
     View,
     real_shape,
     received,
+    shapes_in,
+    shapes_view,
     split,
     tapped_view,
     values_view,
     weighted_view,
     whole_view,
 )
-from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
+from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Entry, Parted, entry_of
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
 from autodiff_compare.problems import Array, Inputs, Problem
+from autodiff_compare.process.client import WorkerError
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
 _LOOPS, _NESTED = frozenset({"scan", "while_loop"}), "derivative"
@@ -69,12 +72,23 @@ class Search:
         The directions in which the results differ.
     names
         The inputs in the words of the user; by default the parameters of the objective.
+    nan
+        Whether one result is nan. Then the first operation is named that gives a nan on one backend alone: others that
+        differ, such as conventions at kinks, do not explain it.
     """
 
     def __init__(
-        self, case: Case, specs: tuple[str, str], ask: Ask, seen: Directions, names: Sequence[str] = ()
+        self,
+        case: Case,
+        specs: tuple[str, str],
+        ask: Ask,
+        seen: Directions,
+        names: Sequence[str] = (),
+        *,
+        nan: bool = False,
     ) -> None:
         self.case, self.specs, self.ask, self.seen = case, specs, ask, seen
+        self._nan = nan
         self._names = list(names) or input_names(case.problem, len(case.inputs.differentiated))
         shared = case.inputs
         own = tuple(cast(x, case.dtype) for x in shared.differentiated)
@@ -127,7 +141,8 @@ class Search:
             return None
         known = program.variables()
         words = [self._name(program, Slot(0, known[name], argument)) if name in known else "" for name in names]
-        search = Search(case, self.specs, self.ask, directions(case, found[0].part, found[0].entry), words)
+        seen = directions(case, found[0].part, found[0].entry)
+        search = Search(case, self.specs, self.ask, seen, words, nan=found[0].nan)
         inside = search.stages(inner)[1]
         return replace(inside, within=parted.place) if inside else None
 
@@ -142,18 +157,49 @@ class Search:
         return wanted, None
 
     def values(self, program: Program) -> Parted | None:
-        """Compare the values of all operations."""
+        """Compare the values of all operations, and their shapes where something differs."""
         view, slots = values_view(program, differentiable=False)
         case = self._case(view, Operator.VALUE)
-        discrete = [i for i, slot in enumerate(slots) if slot.variable.kind not in "fc"]
-        found = differences(
-            case,
-            *self._both(view, case),
-            parts=lambda leaves: split(leaves[0], slots),
-            discrete=discrete,
-            order=_forwards(slots),
-        )
+        results = self._both(view, case)
+        found: list[Difference] = []
+        same_size = results[0][0].shape == results[1][0].shape
+        if same_size:
+            discrete = [i for i, slot in enumerate(slots) if slot.variable.kind not in "fc"]
+            found = differences(
+                case,
+                *results,
+                parts=lambda leaves: split(leaves[0], slots),
+                discrete=discrete,
+                order=self._forwards(slots),
+            )
+            if not found:
+                return None
+        unlike = self._of_other_shape(program, slots, required=not same_size)
+        if unlike is not None and (not found or unlike.number <= slots[found[0].part].step + 1):
+            return unlike
         return self._parted(VALUES, program, slots, found, Around(Operator.VALUE))
+
+    def _of_other_shape(self, program: Program, slots: Sequence[Slot], *, required: bool) -> Parted | None:
+        """Return the first operation whose value has different shapes on the two backends.
+
+        Broadcasting lets a wrong shape through: that of a reduction along another axis, say, or of an axis that was
+        added at the other end. The numbers of the operation may be right even so.
+        """
+        view = shapes_view(program, slots)
+        case = self._case(view, Operator.VALUE)
+        try:
+            shapes = [shapes_in(leaves[0]) for leaves in self._both(view, case)]
+        except WorkerError:
+            # The variables of some systems have no shape.
+            if required:
+                raise
+            return None
+        for slot, first, second in zip(slots, *shapes, strict=True):
+            if first != second:
+                nan = Entry(self._name(program, slot), "", np.nan, np.nan, np.nan)
+                place = self._place(VALUES, program, slot, nan)
+                return replace(place, shapes=(first, second, slot.variable.shape))
+        return None
 
     def tangents(self, program: Program) -> Parted | None:
         """Compare the tangents of all operations, by forward mode or within second derivatives."""
@@ -167,7 +213,7 @@ class Search:
         def parts(leaves: Sequence[Array]) -> list[Array]:
             return split(np.ravel(leaves[-1]), slots)
 
-        found = differences(case, *results, parts=parts, order=_forwards(slots))
+        found = differences(case, *results, parts=parts, order=self._forwards(slots))
         self._tangents = {v.name: t for v, t in zip(program.inputs, self.seen.tangents, strict=True)}
         for slot, tangent in zip(slots, parts(results[0]), strict=True):
             self._tangents[slot.variable.name] = tangent.reshape(real_shape(slot.variable))
@@ -180,7 +226,7 @@ class Search:
         along = [] if self.seen.cotangent is None else [self.seen.cotangent]
         case = self._case(view, Operator.VJP if along else Operator.GRADIENT, along)
         results, first = self._both(view, case), len(program.inputs)
-        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
+        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=self._backwards(slots))
         own = {program.output: along[0] if along else np.ones(())}
         self._cotangents = received(slots, results[0][first:], own)
         return self._parted(COTANGENTS, program, slots, found, Around(Operator.VJP, self._cotangents))
@@ -190,10 +236,16 @@ class Search:
         view, slots = tapped_view(program)
         case = self._case(view, Operator.HVP, self._along(program, view))
         results, first = self._both(view, case), len(program.inputs)
-        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
+        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=self._backwards(slots))
         moved = received(slots, results[0][first:], {})
         around = Around(Operator.HVP, self._cotangents, self._tangents, moved)
         return self._parted(SECOND, program, slots, found, around)
+
+    def _forwards(self, slots: Sequence[Slot]) -> Order:
+        return lambda found: sorted(found, key=lambda d: (self._nan > d.nan, slots[d.part].step, -d.excess))
+
+    def _backwards(self, slots: Sequence[Slot]) -> Order:
+        return lambda found: sorted(found, key=lambda d: (self._nan > d.nan, -slots[d.part].step, -d.excess))
 
     def _along(self, program: Program, view: View) -> list[Array]:
         """Return the tangents of a view: those of the program's own inputs, and zeros for the others."""
@@ -228,24 +280,26 @@ class Search:
         first = found[0]
         slot = slots[first.part]
         step = program.steps[slot.step]
-        same = [k for k, other in enumerate(program.steps) if _same_place(other, step)]
         trial = tried(self.ask, self.specs, program, step, around, self.case.dtype, slot, first.entry)
+        if trial is None and stage == VALUES:
+            trial = as_numpy(program, slot, first)
         alike = trial is not None and {trial.a.word, trial.b.word} == {"subgradient"}
         others = dict.fromkeys(program.steps[k].place for k in _independent(program, slots, found) if k != slot.step)
-        return Parted(
-            stage,
-            slot.step + 1,
-            len(program.steps),
-            step.operation,
-            step.place,
-            step.label,
-            same.index(slot.step) + 1,
-            len(same),
-            entry_of(first, self._name(program, slot), slot.variable.shape),
-            trial,
-            related(step.operation, forward=stage == TANGENTS) if alike else (),
-            tuple(others)[:_MOST_OTHERS],
+        return replace(
+            self._place(stage, program, slot, entry_of(first, self._name(program, slot), slot.variable.shape)),
+            trial=trial,
+            conventions=related(step.operation, forward=stage == TANGENTS) if alike else (),
+            others=tuple(others)[:_MOST_OTHERS],
         )
+
+    def _place(self, stage: str, program: Program, slot: Slot, entry: Entry) -> Parted:
+        """Return the operation of a slot, and how often it is called at its place."""
+        step = program.steps[slot.step]
+        same = [k for k, other in enumerate(program.steps) if _same_place(other, step)]
+        return Parted(
+            stage, slot.step + 1, len(program.steps), step.operation, step.place, step.label,
+            same.index(slot.step) + 1, len(same), entry,
+        )  # fmt: skip
 
 
 _SEARCHES = {
@@ -254,14 +308,6 @@ _SEARCHES = {
     TANGENTS: Search.tangents,
     SECOND: Search.second,
 }
-
-
-def _forwards(slots: Sequence[Slot]) -> Order:
-    return lambda found: sorted(found, key=lambda d: (slots[d.part].step, -d.excess))
-
-
-def _backwards(slots: Sequence[Slot]) -> Order:
-    return lambda found: sorted(found, key=lambda d: (-slots[d.part].step, -d.excess))
 
 
 def _independent(program: Program, slots: Sequence[Slot], found: Sequence[Difference]) -> list[int]:
@@ -284,10 +330,12 @@ def _same_place(a: Step, b: Step) -> bool:
 
 
 def input_names(problem: Problem, count: int) -> list[str]:
-    """Return the names of the differentiated inputs: the parameters of the function, else their numbers.
+    """Return the names of the differentiated inputs: those declared, else the parameters, else their numbers.
 
     Of functions for single frameworks, the first one names them.
     """
+    if problem.names:
+        return list(problem.names)
     function = problem.objective or next(iter(problem.native.values()))
     parameters = inspect.signature(function).parameters.values()
     names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][:count]

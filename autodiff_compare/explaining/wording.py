@@ -79,6 +79,9 @@ def _operation(parted: Parted, found: Explanation) -> Iterator[str]:
     yield ""
     yield from _source(parted)
     yield ""
+    if parted.shapes:
+        yield from _shapes(parted, found)
+        return
     what = _COMPARED[parted.stage].format(operation=_called(parted), operand=_operand(parted))
     yield from _numbers(f"{what}{_at(parted.entry)}", parted.entry, found)
     if parted.trial is not None:
@@ -87,7 +90,19 @@ def _operation(parted: Parted, found: Explanation) -> Iterator[str]:
     yield ""
     yield from _wrapped(conclusion(found))
     for place in parted.others:
-        yield from _wrapped(f"Another operation differs on its own: {_where(place)}: {place.text}", _MARGIN)
+        yield from _wrapped(
+            f"Another operation differs on its own: {_where(place)}: {place.part or place.text}", _MARGIN
+        )
+
+
+def _shapes(parted: Parted, found: Explanation) -> Iterator[str]:
+    """Yield the shapes of an operation's value, and which backend has another one than NumPy."""
+    *shapes, right = parted.shapes
+    yield f"{_MARGIN}the shape of the value of {_called(parted)}:"
+    words = ["right" if shape == right else "wrong" for shape in shapes]
+    yield from _table([(s, str(shape), w) for s, shape, w in zip((found.a, found.b), shapes, words, strict=True)])
+    yield ""
+    yield from _wrapped(conclusion(found))
 
 
 def _is_mark(parted: Parted) -> bool:
@@ -115,6 +130,10 @@ def conclusion(found: Explanation) -> str:
     parted = found.parted
     assert parted is not None, "without an operation there is no conclusion"
     trial, name = parted.trial, _called(parted)
+    if parted.shapes:
+        *shapes, right = parted.shapes
+        off = [spec for spec, shape in zip((found.a, found.b), shapes, strict=True) if shape != right]
+        return f"{' and '.join(off)} {'are' if len(off) > 1 else 'is'} wrong in {name}: NumPy gives shape {right}."
     if trial is None:
         return f"The first difference is in {name}. It was not tried alone, so neither is called wrong."
     words = {found.a: trial.a, found.b: trial.b}
@@ -125,6 +144,12 @@ def conclusion(found: Explanation) -> str:
         return f"Both answers are right: {name} has a kink there, and each backend has its own convention.{atlas}"
     if wrong:
         return f"{' and '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong in {name}."
+    unlike = [spec for spec, answer in words.items() if answer.word == "unlike NumPy"]
+    if unlike:
+        return (
+            f"{' and '.join(unlike)} {'decide' if len(unlike) > 1 else 'decides'} otherwise than NumPy in {name}."
+            " Rounding turns a decision only between operands that are equal or nearly so."
+        )
     if all(answer.word in _FINE for answer in words.values()):
         return (
             f"Alone, {name} is right on both backends: the difference arises only together with the operations around"
@@ -153,7 +178,8 @@ def _source(parted: Parted) -> Iterator[str]:
     at = place.text.find(place.part) if place.part and place.part != place.text else -1
     if at >= 0:
         yield f"{_MARGIN * 2}{' ' * at}{'^' * len(place.part)}"
-    if place.caller is not None:
+    within = parted.within
+    if place.caller is not None and not (within and _where(within) == _where(place.caller)):
         yield f"{_MARGIN}called at {_where(place.caller)}"
         yield f"{_MARGIN * 2}{place.caller.text}"
 

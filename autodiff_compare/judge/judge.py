@@ -62,6 +62,8 @@ from autodiff_compare.vocabulary import Operator, Verdict
 
 #: NumPy kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
 _NOT_REAL = "cOSU"
+#: What to do about float64 in the result of a narrower dtype: constants of the function have promoted its inputs.
+_WIDER = ": make constants with xp.ones(n, dtype=x.dtype), and floats of integers with xp.astype(i, x.dtype)"
 #: Verdicts of numerical differences that wider tolerances may change.
 _UNSETTLED = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NONSMOOTH})
 
@@ -198,7 +200,8 @@ class Judge:
             return yes_or_no("dtype", got == expected, f"got {', '.join(got)}, expected {', '.join(expected)}")
         got = sorted({str(leaf.dtype) for leaf in result})
         words = " and ".join(got) or "nothing"
-        return yes_or_no("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")
+        advice = _WIDER if got[-1:] == ["float64"] and self.case.dtype != "float64" else ""
+        return yes_or_no("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}{advice}")
 
     def _numbers(self, result: Sequence[Array]) -> Iterator[Comparison]:
         leaves, reference = compared(self.case, result), self.reference
@@ -332,8 +335,8 @@ class Judge:
         """Compare with numerical differences, with tolerances measured only as well as the result requires."""
         tolerances = self.tolerances
 
-        def seen(allowed: Sequence[Array]) -> Finding:
-            finding: Finding = self.probe.check(leaves, allowed)
+        def seen(allowed: Sequence[Array], again: bool = False) -> Finding:
+            finding: Finding = self.probe.check(leaves, allowed, again=again)
             return finding
 
         found = seen(tolerances.floor(leaves))
@@ -342,12 +345,14 @@ class Judge:
         found = seen(tolerances(leaves, proved=False))
         while found.verdict == Verdict.FAIL and tolerances.refined():
             found = seen(tolerances(leaves, proved=False))
+        if found.verdict == Verdict.FAIL:
+            found = seen(tolerances(leaves, proved=False), again=True)
         centre = tolerances.centre()
         if found.verdict == Verdict.FAIL and centre:
-            ours = self.probe.check(centre, tolerances(centre))
+            ours = self.probe.check(centre, tolerances(centre), again=True)
             if ours.verdict == Verdict.FAIL:
                 tolerances.distrust("numerical differences contradict our engine")
-                found = seen(tolerances(leaves))
+                found = seen(tolerances(leaves), again=True)
         return found
 
     def _reexamined(self, k: int, found: Comparison, got: Array, want: Array, allowed: Array) -> Comparison:

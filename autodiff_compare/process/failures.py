@@ -103,11 +103,17 @@ def _is_users(name: str) -> bool:
     """Return whether a file is a user's: not of this package, of an installed one, of Python, or made by a tracer."""
     if name.startswith("<") and not name.startswith("<ipython"):
         return False
-    path = pathlib.Path(name).resolve()
+    try:
+        path = pathlib.Path(name).resolve()
+    except OSError:  # a relative name, where the working directory has been removed
+        return False
     if path.is_relative_to(_PROBLEMS):
         return "base" not in path.relative_to(_PROBLEMS).parts
     # Extension modules quote their Cython sources by a name relative to the folder in which they were built.
     if "__autograph_generated_file" in path.name or path.suffix in _CYTHON:
+        return False
+    # Packages of another environment, which a ``.pth`` file or PYTHONPATH adds to this one.
+    if not {"site-packages", "dist-packages"}.isdisjoint(path.parts):
         return False
     return not any(path.is_relative_to(root) for root in (_PACKAGE, _BACKENDS, *_installed()))
 
@@ -124,7 +130,7 @@ def _shown(name: str) -> str:
     """Return a path as short as it is clear: relative to the working directory if it lies there."""
     try:
         relative = os.path.relpath(name)
-    except ValueError:
+    except (ValueError, OSError):  # another drive; the working directory has been removed
         return name
     return name if relative.startswith("..") else relative
 

@@ -14,6 +14,7 @@ from autodiff_compare.plan.cases import cast, rounded
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.rows import DescentRow, StepRow
+from autodiff_compare.results.tables import row as checked_row
 from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.studies.trace import Step, Trace, revived
 from autodiff_compare.vocabulary import Operator, Status
@@ -66,9 +67,16 @@ def run_descent(
         found = pool.request(key.spec, "descend", timeout_s, **parameters(problem, source, key, iterations, **recorded))
     except WorkerError as error:
         return _failed(cell_id, key.start, error), None
-    # A worker does not know the label of its interpreter, which is part of the backend's name in the tables.
-    trace = replace(revived(found), backend=key.spec)
-    return _ended(cell_id, trace), trace
+    try:
+        # A worker does not know the label of its interpreter, which is part of the backend's name in the tables.
+        trace = replace(revived(found), backend=key.spec)
+        row = checked_row(DescentRow, vars(_ended(cell_id, trace)))
+        for step in step_rows(row, trace):
+            checked_row(StepRow, vars(step))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        malformed = WorkerError(Status.ERROR, f"malformed response to 'descend': {type(error).__name__}: {error}")
+        return _failed(cell_id, key.start, malformed), None
+    return row, trace
 
 
 def parameters(problem: str, source: str, key: Key, iterations: int | None, **recorded: Any) -> dict[str, Any]:

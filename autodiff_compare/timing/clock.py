@@ -25,6 +25,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from autodiff_compare.process.affinity import told
+
 #: Shortest duration of a block in seconds: the cost and the resolution of reading the time are negligible beside it.
 BLOCK_S = 1e-3
 #: The warm-up ends when the last three blocks agree within this ratio, or after this number of seconds.
@@ -190,15 +192,12 @@ def visit(timed: Timed, calls: int, check: Check | None = None) -> list[Block]:
         allows, and at the last of each timed block.
     """
     gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         if check is None:
             timed.block(calls)
         else:
             _look(check, timed.results(check.most(calls)))
         return _blocks(timed, calls, BLOCKS, VISIT_S, check)
-    finally:
-        gc.enable()
 
 
 def beside(timed: Timed, calls: int) -> list[Block]:
@@ -206,11 +205,20 @@ def beside(timed: Timed, calls: int) -> list[Block]:
 
     None is discarded and no garbage is collected before: the median of three blocks bears a first one with cold caches.
     """
+    with uncollected():
+        return _blocks(timed, calls, VALUE_BLOCKS, VALUE_S, None)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python from collecting garbage within the context; afterwards it does so if it did before."""
+    before = gc.isenabled()
     gc.disable()
     try:
-        return _blocks(timed, calls, VALUE_BLOCKS, VALUE_S, None)
+        yield
     finally:
-        gc.enable()
+        if before:
+            gc.enable()
 
 
 def _blocks(timed: Timed, calls: int, most: int, within_s: float, check: Check | None) -> list[Block]:
@@ -294,6 +302,20 @@ def queue_delay_s() -> float:
         return int(os.pread(_scheduler_statistics(), _STATISTICS_BYTES, 0).split()[1]) * 1e-9
     except (OSError, IndexError, ValueError):
         return 0.0
+
+
+def queue_delays_s() -> float | None:
+    """Return the seconds for which all threads of this process have waited for a processor so far, in sum.
+
+    Returns
+    -------
+    float or None
+        `None` where the system does not tell (only Linux does).
+    """
+    found = [told(path).split() for path in pathlib.Path("/proc/self/task").glob("*/schedstat")]
+    # A thread that has ended meanwhile has none.
+    waited = [int(fields[1]) * 1e-9 for fields in found if len(fields) == 3]
+    return sum(waited) if waited else None
 
 
 @functools.cache

@@ -2,8 +2,11 @@
 
 A lazy framework computes when a result is read, after the clock has stopped. A framework that remembers results by the
 identity or the value of the input computes nothing when the same input comes again. Both are found by timing the same
-calls in another way: with the reading inside the clock, and on new inputs that differ in their last digits. A framework
-that takes the pace of calls, or who calls it, for a reason to repeat its last result is found at another point.
+calls in another way: with the reading inside the clock, and on new inputs nearby. A framework may also repeat its last
+result by the pace of calls, by who calls it or while no garbage is collected; it is found at another point.
+
+A result may be computed elsewhere, on a device or in another process, while this process waits for it. Time in which it
+waits for anything but a processor therefore counts as well as its processor time.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff_compare.timing.clock import Timed
+from autodiff_compare.timing.clock import Timed, queue_delays_s, uncollected
 
 #: The other way must take this many times as long. Reading and new inputs cost time of their own: cold caches make
 #: large inputs twice as slow.
@@ -77,7 +80,10 @@ def remembers(timed: Timed, copies: Callable[[int], Sequence[Sequence[Any]]], ca
         Timed(timed.run, first, timed.barrier, others).block(calls)
 
     again = _fastest(lambda: Timed(timed.run, timed.args, timed.barrier).block(calls))
-    return _always_above(_FACTOR * again + calls * 1e-6, on_new_inputs, lambda: made.append(copies(calls)))
+    try:
+        return _always_above(_FACTOR * again + calls * 1e-6, on_new_inputs, lambda: made.append(copies(calls)))
+    except Exception:  # a backend may fail at a point that nobody asked for
+        return False
 
 
 def repeats(
@@ -105,9 +111,10 @@ def repeats(
     """
     there = Timed(timed.run, elsewhere, timed.barrier)
     try:
-        for _ in range(min(calls, _CALLS) - 1):
-            timed.run(*timed.args)
-        found = read(there.finished(1)[1])
+        with uncollected():
+            for _ in range(min(calls, _CALLS) - 1):
+                timed.run(*timed.args)
+            found = read(there.finished(1)[1])
         if not same(found):
             return False
         time.sleep(_PAUSE_S)
@@ -141,7 +148,14 @@ def _fastest(work: Callable[[], object]) -> float:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return the processor time of some work: other programs on the processor would make any call look lazy."""
-    start = time.process_time()
+    """Return the seconds of some work, without those in which another program had the processor.
+
+    Other programs would make any call look lazy. At each moment some thread of this process runs, or waits for a
+    processor, or none does. The seconds on the clock less the seconds of waiting for a processor, summed over the
+    threads, are therefore no more than those of running and of waiting for something else.
+    """
+    queued, start, cpu = queue_delays_s(), time.perf_counter(), time.process_time()
     work()
-    return time.process_time() - start
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - start
+    after = queue_delays_s()
+    return cpu if queued is None or after is None else max(cpu, wall - (after - queued))

@@ -1,13 +1,15 @@
 """The array namespace of JAX: ``jax.numpy``, which conforms to the array API standard, with ``special`` beside it.
 
-Two functions differ in the dtype of their results, and are completed here.
+Two functions differ in the dtype of their results, special functions in what they take; they are completed here.
 
 Importing this module imports JAX, so only the adapter's ``open()`` does that.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy
@@ -19,9 +21,21 @@ from autodiff_compare.backends.special import NAMES, Special
 
 __all__ = ["fft", "linalg", "special"]
 
+
+def _of_floats(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Return a function that makes floats of integers; the derivative of JAX's own `xlogy` fails with them."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> jax.Array:
+        dtype = jax.numpy.result_type(*args)
+        return function(*(jax.numpy.asarray(x, dtype if dtype.kind in "fc" else "float64") for x in args), **options)
+
+    return call
+
+
 special = Special(
     "jax",
-    {name: getattr(jax.scipy.special, {"lgamma": "gammaln"}.get(name, name)) for name in NAMES},
+    {name: _of_floats(getattr(jax.scipy.special, {"lgamma": "gammaln"}.get(name, name))) for name in NAMES},
 )
 
 

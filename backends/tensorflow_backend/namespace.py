@@ -289,8 +289,8 @@ def on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-#: Functions of ``linalg`` that stand in the namespace itself too.
-_PRODUCTS = ("matmul", "matrix_transpose", "tensordot", "vecdot")
+#: Functions of ``linalg`` that stand in the namespace itself; `einsum` only there, as in NumPy.
+_PRODUCTS = ("einsum", "matmul", "matrix_transpose", "tensordot", "vecdot")
 
 
 def _family(module: ModuleType, names: Any = None) -> dict[str, Any]:

@@ -9,9 +9,10 @@ transforms, which then cost nothing at run time.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
@@ -111,6 +112,20 @@ class TorchBackend(Backend):
         self.xp = namespace(torch, compat)
         if self.variant == "compile":
             self.xp.take = indexed_take
+
+    @contextlib.contextmanager
+    def computing_in(self, dtype: str) -> Iterator[None]:
+        """Make the cell's dtype torch's default: what integers and truth values become in ``n / 7``, ``xp.sqrt(n)``.
+
+        In a float64 cell torch's own default would leave such numbers seven digits.
+        """
+        before = self._torch.get_default_dtype()
+        if dtype in DTYPES:
+            self._torch.set_default_dtype(getattr(self._torch, dtype))
+        try:
+            yield
+        finally:
+            self._torch.set_default_dtype(before)
 
     def traces(self) -> int:
         """Return the number of graphs that dynamo has made in this process, without importing dynamo."""

@@ -5,10 +5,10 @@ array-api-compat supplies what torch lacks, but its wrappers take time. Measured
 torch's own, and everything else comes from array-api-compat.
 
 Two behaviours differ from NumPy. A 0-d tensor is weak in promotion (a float64 scalar times a float32 vector is
-float32), in these functions as in the operators ``+ - * /``. And integers become float32 in functions and quotients of
-floats: ``xp.sqrt(xp.arange(4))`` has seven digits, ``xp.sqrt(xp.arange(4.0))`` has sixteen. torch's default dtype would
-change that, but in float32 its own derivatives fail with it (`det`, torch 2.13). What the namespace makes of Python
-numbers is float64, as in NumPy.
+float32), in these functions as in the operators ``+ - * /``. And integers become torch's default dtype in functions and
+quotients of floats, such as ``xp.sqrt(xp.arange(4))``: the adapter makes that the dtype of the cell. A default of
+float64 for every cell is none: in float32 torch's own derivatives fail with it (`det`, torch 2.13). What the namespace
+makes of Python numbers is float64, as in NumPy.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _of_floats(torch: Any, conforming: Callable[..., Any]) -> Callable[..., Any]
 
 
 def _made(torch: Any, conforming: Callable[..., Any], numbers: slice | None) -> Callable[..., Any]:
-    """Return a function that makes an array of float64 or complex128, where torch's default dtype is float32."""
+    """Return a function that makes an array of float64 or complex128, whatever torch's default dtype is."""
 
     def function(*args: Any, **options: Any) -> Any:
         if options.get("dtype") is None:

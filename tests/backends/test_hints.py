@@ -25,11 +25,18 @@ def _assigned(x: Any, xp: Any) -> Any:
     return xp.sum(x)
 
 
+def _in_place(x: Any, xp: Any) -> Any:
+    z = xp.sqrt(x**2 + 1)
+    z -= x / z
+    return xp.sum(z)
+
+
 #: What a user writes -> backends that refuse it, and words of the hint.
 SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("branch", lambda x, xp: xp.sum(x) if x[0] > 0 else x[1], ("tensorflow", "jax"), "xp.where"),
     ("mask", lambda x, xp: xp.sum(x[x > 0]), ("jax",), "xp.where(mask"),
     ("assignment", _assigned, ("tensorflow", "jax"), "xp.where"),
+    ("in place", _in_place, ("torch",), "x = x - y in place of x -= y"),
     ("method", lambda x, xp: x.cumsum()[-1], ("tensorflow",), "xp.cumulative_sum"),
     ("method of the standard", lambda x, xp: x.sum(), ("tensorflow",), "xp.sum(x)"),
     ("NumPy's name", lambda x, xp: xp.sum(xp.concatenate([x, x])), ("tensorflow",), "xp.concat"),
@@ -50,6 +57,8 @@ SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("NumPy's sum", lambda x, xp: np.sum(x * x), ("torch",), "functions of xp"),
     ("math", lambda x, xp: math.sin(x[0]), ("torch", "jax"), "functions of xp"),
     ("round", lambda x, xp: round(x[0]) * x[1], ("torch", "numpy"), "xp.round"),
+    ("misspelt", lambda x, xp: xp.summ(x), ("numpy", "torch", "tensorflow", "jax"), "did you mean xp.sum?"),
+    ("misspelt in linalg", lambda x, xp: xp.linalg.vector_nrom(x), ("numpy", "jax"), "xp.linalg.vector_norm?"),
     ("relu", lambda x, xp: xp.sum(xp.relu(x)), ("numpy", "jax"), "xp.maximum(x, 0.0)"),
     ("random numbers", lambda x, xp: xp.sum(xp.random.normal(size=3) * x), ("jax",), "drawn beforehand"),
     ("no result", lambda x, xp: None, ("torch", "jax"), "has to be an array"),

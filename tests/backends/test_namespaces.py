@@ -443,6 +443,22 @@ def test_functions_take_the_parameters_of_the_standard(request: pytest.FixtureRe
     assert all_lacking(backend.xp) == {}
 
 
+@pytest.mark.parametrize("subscripts", ["ij,kj->ik", "ij,ij->", "ij,kj", "...j,kj->...k"])
+def test_einsum_is_that_of_numpy_though_the_standard_has_none(backend: Any, subscripts: str) -> None:
+    a, b = A, A[::-1] + 0.5
+    x, y = backend.to_var(a), backend.to_var(b)
+    wanted = np.einsum(subscripts, a, b)
+    np.testing.assert_allclose(backend.to_numpy(backend.xp.einsum(subscripts, x, y)), wanted, rtol=1e-14)
+
+    def objective(x: Any, y: Any) -> Any:
+        return backend.xp.sum(backend.xp.einsum(subscripts, x, y))
+
+    slope = backend.prepare(Operator.GRADIENT, objective, [x, y])(x, y)[0]
+    # The function is linear in x: the slopes are its values at unit matrices.
+    units = [np.einsum(subscripts, u.reshape(a.shape), b).sum() for u in np.eye(a.size)]
+    np.testing.assert_allclose(backend.to_numpy(slope), np.reshape(units, a.shape), rtol=1e-14)
+
+
 WIDENED = ("sum", "prod", "cumulative_sum", "cumulative_prod")
 #: Backend -> the functions and dtypes that are tried, where not all.
 TRIED: dict[str, Callable[[str, str], bool]] = {
@@ -464,11 +480,12 @@ NUMBERS = (
     "mean(xp.asarray([[0, 1], [1, 1]]), axis=0)", "var(xp.asarray([0, 1, 1]))",
     "std(xp.asarray([0, 1, 3]), correction=1)",
 )  # fmt: skip
-#: The same, of integers in functions of floats. They are float32 on torch, whose default dtype decides.
+#: The same, of integers in functions of floats. On torch they have the default dtype, that of the cell.
 INTEGERS = (
     "arange(1, 4) / 7", "arange(4) * 0.1", "arange(4) ** 0.5", "sqrt(xp.arange(4))", "exp(xp.arange(3))",
     "sin(xp.asarray([1, 2]))", "log1p(xp.arange(3))", "log2(xp.asarray([1, 3]))", "atan(xp.asarray(2))",
     "atan2(xp.asarray([1, 2]), 3)", "hypot(xp.asarray([1, 2]), xp.asarray([0.5, 1.0]))",
+    "asarray([True, False]) * 0.1",
 )  # fmt: skip
 
 
@@ -485,9 +502,12 @@ def test_numbers_have_the_digits_of_float64(backend: Any, expression: str) -> No
 
 
 @pytest.mark.parametrize("expression", INTEGERS)
-def test_integers_have_the_digits_of_float64_but_on_torch(backend: Any, expression: str) -> None:
+def test_integers_have_the_digits_of_float64_in_its_cells(backend: Any, expression: str) -> None:
+    with backend.computing_in("float64"):
+        _assert_digits(backend, expression, np.float64)
     of_floats = expression.startswith("hypot")  # one operand is an array of float64
-    _assert_digits(backend, expression, np.float32 if backend.name == "torch" and not of_floats else np.float64)
+    with backend.computing_in("float32"):
+        _assert_digits(backend, expression, np.float32 if backend.name == "torch" and not of_floats else np.float64)
 
 
 def test_every_dtype_of_the_standard_is_computed(backend: Any) -> None:

@@ -176,6 +176,23 @@ def test_sums_of_exponentials_take_an_axis_and_do_not_overflow(backend: Any, axi
     np.testing.assert_allclose(softmax, np.asarray(X - top - rest, float), rtol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["lgamma", "digamma", "xlogy", "logsumexp"])
+def test_integers_become_floats_of_the_cell(backend: Any, name: str) -> None:
+    """Counts are integers. Expected: the same function of floats, and its derivative in the other argument."""
+    if name in ABSENT.get(backend.name, ()):
+        pytest.skip(f"{backend.name} has no {name}")
+    function, xp = getattr(backend.xp.special, name), backend.xp
+    counts, rate = backend.to_var(np.array([3, 1, 4])), backend.to_var(np.array([0.5, 2.0, 7.0]))
+    rest = (rate,) if name == "xlogy" else ()
+    with backend.computing_in("float64"):
+        got, wanted = (backend.to_numpy(function(n, *rest)) for n in (counts, xp.astype(counts, rate.dtype)))
+        assert got.dtype == np.float64
+        np.testing.assert_array_equal(got, wanted)
+        if rest:
+            slope = backend.prepare(Operator.GRADIENT, lambda y: xp.sum(function(counts, y)), rest)(*rest)[0]
+            np.testing.assert_allclose(backend.to_numpy(slope), [6.0, 0.5, 4 / 7], rtol=1e-15)
+
+
 def test_the_plain_namespace_has_every_function() -> None:
     assert all(callable(getattr(PLAIN.xp.special, name)) for name in NAMES)
 

@@ -42,6 +42,7 @@ def a_line(values: dict[float, Any], **more: Any) -> Json:
         ("number", (1.0, 30.0), ["1", "2", "5", "10", "20"]),
         ("number", (1e-9, 1e9), ["1e-10", "1e-5", "1", "1e5"]),
         ("bytes", (1024.0, 2.0**22), ["1 KiB", "1 MiB"]),
+        ("bytes", (20_000.0, 90_000.0), ["32 KiB", "48 KiB", "64 KiB", "80 KiB"]),
         ("ratio", (1.0, 300.0), ["1x", "10x", "100x"]),
     ],
 )
@@ -57,6 +58,23 @@ def test_a_linear_axis_has_every_label() -> None:
     axis = Axis("time", "time of one call", "seconds", log=False)
     found = texts(drawing.svg(lines("", rows, Axis("n", "n", log=False), axis, looks.series_looks("a"))))
     assert {"0", "200 ns", "1 µs"} <= set(found), found
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ((0.0, 140_000.0), ["0", "32 KiB", "64 KiB", "96 KiB", "128 KiB"]),
+        ((0.0, 1.7e6), ["0", "512 KiB", "1 MiB", "1.5 MiB"]),
+        ((3e9, 9e9), ["4 GiB", "6 GiB", "8 GiB"]),
+    ],
+)
+def test_linear_axes_of_bytes_have_ticks_at_multiples_of_powers_of_two(
+    values: tuple[float, ...], labels: list[str]
+) -> None:
+    rows = [{"series": "a", "n": k + 1.0, "v": v} for k, v in enumerate(values)]
+    axis = Axis("v", "memory", "bytes", log=False)
+    found = texts(drawing.svg(lines("", rows, Axis("n", "n", log=False), axis, looks.series_looks("a"))))
+    assert set(labels) <= set(found), found
 
 
 # ---- rows

@@ -36,11 +36,30 @@ def run_in_shell(command: str) -> subprocess.CompletedProcess[str]:
             marks=pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full on this system"),
         ),
         ("| head -c 1 > /dev/null; exit ${PIPESTATUS[0]}", UNWRITTEN, ""),
+        ("2>&- > /dev/null", OK, ""),
+        ("<&- >&- 2>&-", UNWRITTEN, ""),
     ],
 )
 def test_an_output_that_cannot_be_written_has_its_own_code(redirection: str, code: int, words: str) -> None:
     done = run_in_shell(f"{' '.join(LIST)} {redirection}")
     assert (done.returncode, done.stderr.removeprefix("autodiff-compare: ").rstrip()) == (code, words)
+
+
+def test_a_current_folder_that_is_gone_is_told_in_one_line(tmp_path: pathlib.Path) -> None:
+    gone = tmp_path / "gone"
+    program = f"{sys.executable} {ROOT / 'compare.py'} list"
+    done = run_in_shell(f"mkdir {gone}; cd {gone}; rmdir {gone}; {program}")
+    assert done.returncode == USAGE
+    assert done.stderr.splitlines() == [
+        "autodiff-compare: cannot read the current folder: No such file or directory: change to a folder that is there"
+    ]
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/fd").exists(), reason="no /proc on this system")
+def test_no_file_gets_the_number_of_a_closed_standard_stream() -> None:
+    opened = "import os, sys; from autodiff_compare.cli.main import main; main(['list']); os._exit(os.open('/', 0))"
+    done = run_in_shell(f'{sys.executable} -c "{opened}" <&- >&- 2>&-')
+    assert done.returncode > 2
 
 
 def test_a_defect_is_no_wrong_result(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backe
     ("args", "words"),
     [
         (["nosuch"], "got 'nosuch', expected one of: run, check, descend"),
-        ([], "required: VERB, example: autodiff-compare run cubic_fit (see"),
+        ([], "missing: VERB; for example: autodiff-compare run cubic_fit (see"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
         (
             ["run", "--dtype", "float80"],
@@ -55,7 +55,7 @@ QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backe
         (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
-        (["diff", "a"], "required: RUN_B, example: autodiff-compare diff "),
+        (["diff", "a"], "missing: RUN_B; for example: autodiff-compare diff "),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
         (["descend", "cubic_fit", "--start", "-1,2"], "got 2 numbers, expected 4 numbers"),
         (["descend", "cubic_fit", "--start", "1,2,3,4", "--starts", "3"], "got two of --start, --starts and --seed"),

@@ -47,7 +47,9 @@ def test_a_mistake_fits_the_terminal_and_is_one_line_elsewhere(
             "got my_compare.py in the file compare.py",
             "got my_compare.py in the file compare.py",
         ),
-        ("/clone/compare.py", "none (compare.py runs lists them)", "none (compare.py runs lists them)"),
+        ("/clone/compare.py", "none (compare.py runs lists them)", "none (python compare.py runs lists them)"),
+        ("/lib/autodiff_compare/__main__.py", "make one: compare.py run", "make one: python -m autodiff_compare run"),
+        ("/lib/pytest/__main__.py", "make one: compare.py run", "make one: compare.py run"),
     ],
 )
 def test_a_command_in_a_message_can_be_typed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pathlib
 import runpy
+import shlex
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -169,7 +170,10 @@ def test_an_exception_of_a_clause_names_the_line_of_the_adapter(tmp_path: pathli
             ["float64", "float32"], "wrong", "got 1",
             "compare.py check F -b ./b.py -o jvp --dtype float64 --dtype float32 shows every error",
         ),
-        (["float64"], "error", "TypeError: no", "make it work, or raise Unsupported with the reason"),
+        (
+            ["float64"], "error", "TypeError: no",
+            "make it work, or raise Unsupported with the reason; compare.py check F -b ./b.py -o jvp shows where",
+        ),
         (
             ["float64"], "error", "TypeError: unsupported operand type(s) for @: 'numpy.ndarray' and 'Function'",
             "give Function the method of @ and its reflection, and __array_ufunc__ = None, so that NumPy leaves the "
@@ -185,3 +189,28 @@ def test_the_remedy_of_a_broken_operator(dtypes: list[str], status: str, message
     ]
     (finding,) = conformance._operators(cells, "./b.py")
     assert finding.remedy.replace(conformance._FUNCTIONS, "F") == remedy
+
+
+def test_a_remedy_can_be_pasted_where_a_path_has_spaces() -> None:
+    cell: Any = SimpleNamespace(
+        operator="jvp", status="crash", how="", message="died", problem="valley", dtype="float64"
+    )
+    (finding,) = conformance._operators([cell], "./my files/b.py@old=/opt/py 39/bin/python")
+    pasted = shlex.split(finding.remedy.partition("; ")[2])
+    assert pasted[pasted.index("-b") + 1] == "./my files/b.py@old=/opt/py 39/bin/python"
+
+
+def test_each_reason_to_refuse_cells_is_given_with_its_cells() -> None:
+    refused = [
+        ("valley", "float64", "no axes"),
+        ("valley", "float32", "float64 only"),
+        ("rows", "float32", "float64 only"),
+    ]
+    cells: Any = [
+        SimpleNamespace(operator="jvp", how="", problem=problem, dtype=dtype, status="unsupported", message=why)
+        for problem, dtype, why in refused
+    ]
+    cells.append(SimpleNamespace(operator="jvp", how="", problem="rows", dtype="float64", status="ok", message=""))
+    (finding,) = conformance._operators(cells, "./b.py")
+    words = "valley; float64: no axes; valley, rows; float32: float64 only"
+    assert (finding.kept, finding.words) == (True, f"right where offered; unsupported: {words}")

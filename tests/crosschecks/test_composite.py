@@ -25,7 +25,8 @@ SMALL = (
     "chain_rule", "tape_polynomial", "planar_arm", "kepler",
 )  # fmt: skip
 SAMPLES = tuple(p.name for p in problems.available().values() if p.samples and p.name != "cubic_fit")
-SPECS = ("numpy", "torch", "jax:eager", "tensorflow:eager")
+#: The quick variants: JAX is faster to compile a function than its operations one by one.
+SPECS = ("numpy", "torch", "jax", "tensorflow:eager")
 
 
 def _named(operator: Operator) -> list[str]:

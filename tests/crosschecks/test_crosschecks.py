@@ -3,8 +3,10 @@
 The suite ``classic`` in both dtypes and by closed forms as well; the others in float64, and in float32 where value and
 gradient come together, which is where a constant of the wrong width shows. In float32 another operator of a classic
 problem is tried on two of the backends, in turns: each backend meets each problem and each operator in each dtype. The
-many test functions of optimisation take the eager variants of TensorFlow and JAX for all but value and gradient in
-float64, since a trace costs what a hundred eager calls do.
+many test functions of optimisation take the eager variant of TensorFlow for all but value and gradient in float64,
+since a trace costs what a hundred eager calls do. JAX is the other way round: its eager variant compiles every
+operation for every shape, which takes three to five times as long as to compile the function. `OP_BY_OP` are the
+problems that have this variant besides.
 There is nothing here that a backend may refuse. `IMPRECISE` lists results that have fewer digits than promised.
 """
 
@@ -35,7 +37,9 @@ PROMISED = 1e-10
 
 #: The test functions of optimisation.
 LANDSCAPES = frozenset(p.name for p in problems.available().values() if p.optimum is not None) - CLASSIC
-EAGER = ("numpy", "torch", "tensorflow:eager", "jax:eager")
+QUICK = ("numpy", "torch", "tensorflow:eager", "jax")
+#: A function of numbers, a problem of several outputs and one of complex numbers, which JAX computes op by op as well.
+OP_BY_OP = frozenset({"matyas", "planar_arm", "complex_polynomial"})
 #: What TensorFlow and JAX, which take up to seconds to trace each, are asked of problems that are not classic. Every
 #: operator of theirs is tried on the classic ones.
 TRACED = frozenset({Operator.VALUE, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.SPARSE_JACOBIAN})
@@ -123,11 +127,11 @@ def specs_of(problem: str, *operators: Operator, dtype: str = "float64") -> list
         return list(DEFAULT_BACKENDS)
     if problems.available()[problem].complex_numbers:
         # Each framework has conventions of its own in each operator.
-        return list(DEFAULT_BACKENDS if (*operators, dtype) == (Operator.VALUE_AND_GRADIENT, "float64") else EAGER)
+        return list(DEFAULT_BACKENDS if (*operators, dtype) == (Operator.VALUE_AND_GRADIENT, "float64") else QUICK)
     if not set(operators) <= TRACED | ({Operator.JACOBIAN} if not scalar else set()):
         return ["numpy", "torch"]
     plain = problem in LANDSCAPES and (*operators, dtype) != (Operator.VALUE_AND_GRADIENT, "float64")
-    return list(EAGER if plain else DEFAULT_BACKENDS)
+    return list(QUICK if plain else DEFAULT_BACKENDS)
 
 
 def in_turns(problem: str, operator: Operator, specs: list[str]) -> list[str]:
@@ -142,7 +146,7 @@ def cells() -> Iterator[Any]:
             specs = specs_of(problem, operator, dtype=dtype) + ["manual"] * (problem in CLASSIC)
             if problem in CLASSIC and dtype == "float32" and operator != Operator.VALUE_AND_GRADIENT:
                 specs = in_turns(problem, operator, specs)
-            for spec in specs:
+            for spec in specs + ["jax:eager"] * (problem in OP_BY_OP):
                 key = (problem, operator, spec)
                 reason = DEFECTS.get(key, "") or (IMPRECISE.get(key, "") if dtype == "float64" else "")
                 yield grouped(problem, operator, spec, dtype, reason=reason)

@@ -106,7 +106,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_rows_of_the_first_table_can_be_chosen() -> None:
-    head = ["Time of one", "        numpy", "problem inputs (eager) error"]
+    head = ["Median time of one", "        numpy", "problem inputs (eager) error"]
     rows, legend = ["a 2 1 us* 0e+00", "b (n = 9) 3 2 us kink", "c 2 3 us -"], ["eager: at each", "call"]
     printed = [*head, *rows, *legend, "", "Next table", "d 4"]
     assert part_of(printed, "rows b") == [*head, rows[1], *legend]

@@ -92,7 +92,7 @@ def test_a_maximum_overwrites_its_argument_after_the_comparisons_of_its_slope() 
     w = np.sin(np.arange(640.0)).reshape(10, 64)
     made = compile(_relu_layer, w, ROWS, operator="value_and_gradient")
     # The product is the only array of that size that is made on the way forth.
-    assert re.search(r"maximum\((v\d+), 0.0, out=\1\)", made.source)
+    assert re.search(r"maximum\((v\d+), k0, out=\1\)", made.source)
     tied = np.where(np.abs(ROWS) < 0.5, 0.0, ROWS)
     tied[3] = 0.0
     for x in (ROWS, 2 * ROWS[::-1], tied):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autodiff_compare.backends.numpy_autodiff import grad
+from autodiff_compare.backends.numpy_autodiff import grad, vjp
 from autodiff_compare.backends.numpy_autodiff.compiler import compile
 from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock
 
@@ -95,12 +95,24 @@ def test_a_long_chain_is_one_loop() -> None:
     made = compile(rosenbrock, np.ones(40_001))
     assert made.source.count("for i in range(0, 40000, ") == 1
     assert "zeros(" not in made.source
+    # Of a block, two residuals in three passes, their squares in two, slopes in four, the gradient in two; and `again`.
+    assert len([line for line in made.source.splitlines() if line.startswith(" " * 8) and "(" in line]) == 12
+
+
+def test_zeros_of_a_loop_are_as_if_added_to_zeros() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.sin(x[2:]) * 3.0 + np.tan(x[1:-1]) * 5.0)
+
+    zeros = np.full(40_002, -0.0)
+    made = compile(lambda x, g: vjp(f, x)[1](g)[0], zeros, np.float64(0.5), operator="value")
+    assert made.source.count("for i in range(0, 40000, ") == 1
+    assert not np.signbit(made(zeros, np.float64(-0.0))).any()
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_loops_keep_nan_inf_and_the_last_entries() -> None:
     for bad in (np.nan, np.inf, -0.0):
-        for at in (0, 8191, 8192, 39_999, 40_000):
+        for at in (0, 8191, 8192, 16_384, 39_999, 40_000):
             x = np.linspace(-1, 1, 40_001)
             x[at] = bad
             assert_equal(compile(rosenbrock, np.ones(40_001))(x), (rosenbrock(x), grad(rosenbrock)(x)), rounding=1e4)

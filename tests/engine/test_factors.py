@@ -170,3 +170,92 @@ def test_whole_numbers_keep_their_factors(name: str, make: Any) -> None:
     assert f(x) == expected
     assert found == expected
     assert found.dtype == np.float64
+
+
+#: Functions with terms that share a power of two, and the products that remain of the gradient.
+GATHERED: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "one factor of two": (lambda x: 2.0 * np.sin(x) + 2 * np.cos(x), 1),
+    "one within a product": (lambda x: 4.0 * np.sin(x) - np.cos(x) * (np.tan(x) * 4), 2),
+    "other signs": (lambda x: np.sin(x) * -2.0 + np.cos(x) * 2.0, 1),
+    "the other way round": (lambda x: np.sin(x) * 2.0 - np.cos(x) * -2.0, 1),
+    "three terms": (lambda x: 2.0 * np.sin(x) + 2.0 * np.cos(x) - 2.0 * np.tan(x), 1),
+    "negative": (lambda x: np.sin(x) * -2.0 - np.cos(x) * 2.0, 2),
+    "other factors": (lambda x: np.sin(x) * 2.0 + np.cos(x) * 4.0, 2),
+    "no powers of two": (lambda x: np.sin(x) * 3.0 + np.cos(x) * 3.0, 2),
+    "small": (lambda x: np.sin(x) * 0.5 + np.cos(x) * 0.5, 2),
+    "used elsewhere": (lambda x: (2.0 * np.sin(x) + 2.0 * np.cos(x)) / (2.0 * np.sin(x)), 2),
+    "one for each row": (lambda x: 2.0 * np.sin(x)[:, None] + 2.0 * np.cos(x), 2),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", GATHERED)
+def test_a_power_of_two_moves_out_of_terms_to_the_bit(name: str, dtype: Any) -> None:
+    f, products = GATHERED[name]
+    made = compile(f, POINT.astype(dtype), operator="value")
+    assert _products(made.source) == products
+    zeros = np.array([0.0, -0.0, np.pi, -np.pi, 1e-320, np.inf, np.nan])
+    for x in (POINT.astype(dtype), zeros.astype(dtype)):
+        with np.errstate(all="ignore"):
+            got, expected = compile(f, x, operator="value")(x), f(x)
+        np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
+def test_a_negative_factor_moves_where_the_result_is_added_to_zeros() -> None:
+    def f(x: Any, a: Any, b: Any) -> Any:
+        return np.sum(x[1:] * (a * -2.0 - b * 2.0))
+
+    a = np.array([0.0, -0.0, 0.0, -0.0, 1.0])
+    b = np.array([0.0, 0.0, -0.0, -0.0, -1.0])
+    made = compile(f, POINT, a + 1, b + 2, operator="gradient")
+    assert _products(made.source) == 1
+    found = made(POINT, a, b)
+    np.testing.assert_array_equal(found, np.zeros(6))
+    assert not np.signbit(found).any()
+
+
+#: Sums of multiples of squares, and the dot products that are left of them.
+SQUARES: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
+    "two": (lambda x, y: np.sum(np.sin(x) ** 2 + np.cos(y) ** 2), 2),
+    "with factors": (lambda x, y: np.sum(100 * np.sin(x) ** 2 + 2.5 * np.cos(y) ** 2 * 3), 2),
+    "factor first": (lambda x, y: np.sum(3.0 * np.sin(x) * np.sin(x) + y * 0.0), 0),
+    "small factors": (lambda x, y: np.sum(0.3 * np.sin(x) ** 2 + 0.5 * np.cos(y) ** 2), 2),
+    "one": (lambda x, y: np.sum(0.3 * np.sin(x * y) ** 2), 1),
+    "fourth powers": (lambda x, y: np.sum(np.sin(x) ** 4 + y**2), 2),
+    "a negative factor": (lambda x, y: np.sum(np.sin(x) ** 2 - 2.0 * np.cos(y) ** 2), 0),
+    "a difference": (lambda x, y: np.sum(np.sin(x) ** 2 - np.cos(y) ** 2), 0),
+    "a factor of zero": (lambda x, y: np.sum(0.0 * np.sin(x) ** 2 + np.cos(y) ** 2), 0),
+    "an infinite factor": (lambda x, y: np.sum(np.inf * np.sin(x) ** 2 + np.cos(y) ** 2), 0),
+    "no square": (lambda x, y: np.sum(np.sin(x) ** 2 + np.cos(y)), 0),
+    "used elsewhere": (lambda x, y: np.sum(2.0 * np.sin(x) ** 2 + y**2) * np.sum(np.exp(np.sin(x) ** 2)), 0),
+    "rows": (lambda x, y: np.sum(2.0 * np.sin(x) ** 2 + y**2, axis=0), 0),
+    "one for each row": (lambda x, y: np.sum(2.0 * np.sin(x[:, :1]) ** 2 + y**2), 0),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", SQUARES)
+def test_a_sum_of_squares_is_one_of_dot_products(name: str, dtype: Any) -> None:
+    f, dots = SQUARES[name]
+    x, y = X.astype(dtype), Y.astype(dtype)
+    made = compile(f, x, y, operator="value")
+    assert made.source.count("vdot(") == dots
+    for at in (x, -x, np.where(x > 0, x, np.nan).astype(dtype), np.zeros((2, 3), dtype)):
+        with np.errstate(invalid="ignore"):
+            assert_equal(np.asarray(made(at, y)), np.asarray(f(at, y)), rounding=16.0)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 0.5, 1.0, 100.0])
+@pytest.mark.parametrize("size", [1e150, 1e153, 1.3e154, 1e200, 1e-150, np.inf])
+def test_a_sum_of_squares_is_infinite_only_where_it_is_in_the_terms(size: float, factor: float) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(factor * x**2 + factor * y**2)
+
+    made = compile(f, X, Y, operator="value_and_gradient", argnums=(0, 1))
+    x, y = np.full((2, 3), size), np.full((2, 3), size / 2)
+    with np.errstate(over="ignore"):
+        value, slopes = made(x, y)
+        np.testing.assert_allclose(value, f(x, y), rtol=1e-14)
+        for got, expected in zip(slopes, grad(f, (0, 1))(x, y), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-15)

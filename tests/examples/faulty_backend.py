@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import pathlib
@@ -162,6 +163,9 @@ CHEATS: dict[str, Callable[[], Callable[[Any], Any]]] = {
     "sees_the_harness_and_remembers": lambda: _remembering(lambda x: _harness(), lambda x: x.tobytes()),
     "sees_the_clock_and_repeats": lambda: _remembering(lambda x: _called_by_the_clock(), lambda x: 0),
     "sees_the_pace_and_repeats": lambda: _remembering(_at_pace(), lambda x: 0),
+    "memoised_by_rounded_value": lambda: _remembering(lambda x: True, lambda x: x.astype(np.float32).tobytes()),
+    "sees_no_collection_and_remembers": lambda: _remembering(lambda x: not gc.isenabled(), lambda x: x.tobytes()),
+    "sees_no_collection_and_repeats": lambda: _remembering(lambda x: not gc.isenabled(), lambda x: 0),
 }
 
 
@@ -173,6 +177,14 @@ class _Lazy:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return _slow(self.g / 2)
+
+
+class _Awaited(_Lazy):
+    """A result that another process or a device computes, and that reading it waits for."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        time.sleep(2e-3)
+        return self.g
 
 
 def _slow(x: Any) -> Any:
@@ -252,6 +264,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "nan_in_one_of_a_thousand": _every(1000, _set(float("nan"))),
     "wrong_in_launch_2": _wrong_in_a_second_process,
     "lazy": _Lazy,
+    "awaited": _Awaited,
     "sees_the_clock": lambda g: np.zeros_like(g) if _called_by_the_clock() else g,
     "random": lambda g: g * (1 + 1e-16 * time.perf_counter_ns() % 3),
 }

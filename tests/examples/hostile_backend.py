@@ -222,6 +222,10 @@ METHODS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "prepare_exits": ("_native", lambda _: os._exit(5)),
     "prepare_gives_nothing": ("_native", lambda _: None),
     "versions_raise": ("versions", _raise(LookupError("which version"))),
+    "switches_unknown": ("switches", lambda _: {"fast_math": "on"}),
+    "switches_no_words": ("switches", lambda _: {"onednn": True}),
+    "mode_gives_nothing": ("mode", lambda _: None),
+    "mode_gives_a_number": ("mode", lambda _: 2),
 }
 FAULTS = RESULTS | EXCEPTIONS | {name: _then(act) for name, act in ACTS.items()}
 
@@ -253,6 +257,15 @@ class Hostile(NumpyArrays):
     def versions(self) -> dict[str, str]:
         found: dict[str, str] = self._fault("versions", dict)
         return found
+
+    def switches(self) -> dict[str, str]:
+        found: dict[str, str] = self._fault("switches", dict)
+        return found
+
+    def mode(self, operator: Operator) -> str:
+        del operator
+        words: str = self._fault("mode", str)
+        return words
 
     def _native(self, request: Request) -> Any:
         if request.operator == Operator.VALUE:

@@ -87,6 +87,10 @@ HOSTILE_ENDS: dict[str, tuple[Status, str]] = {
     "prepare_exits": (CRASH, "exit code 5"),
     "prepare_gives_nothing": (ERROR, "'NoneType' object is not callable"),
     "versions_raise": (ERROR, "which version"),
+    "switches_unknown": (ERROR, "malformed response to 'open': got {'fast_math': 'on'} as switches"),
+    "switches_no_words": (ERROR, "malformed response to 'open': got {'onednn': True} as switches"),
+    "mode_gives_nothing": (ERROR, "malformed response to 'cell': got None as mode, expected a text"),
+    "mode_gives_a_number": (ERROR, "malformed response to 'cell': got 2 as mode, expected a text"),
 }
 #: Faults of one run.
 _TOGETHER = 12

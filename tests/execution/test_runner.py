@@ -236,7 +236,7 @@ def test_doubtful_timings_are_flagged_and_reported(
     assert versus == (set() if settings else {"contended"} if contended == 16 else {"fastest", "~"})
     out = Console(width=80, record=True, file=io.StringIO())
     summary.show(folder.path, out)
-    assert ("Timings to read with care" in out.export_text()) == bool(flags)
+    assert ("Flagged times, to be read with care" in out.export_text()) == bool(flags)
 
 
 @pytest.mark.parametrize("isolate", [Isolate.BACKEND, Isolate.NONE, Isolate.CELL])

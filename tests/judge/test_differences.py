@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.judge.differences import Estimates, directions, first, scales, second
+from autodiff_compare.judge.differences import WIDE, Estimates, directions, first, scales, second
 from autodiff_compare.vocabulary import Verdict
 
 ONE = np.ones((1, 1))
@@ -193,6 +193,50 @@ def test_a_power_of_three_halves_may_begin_beside_the_point(distance: float) -> 
     found = first(lambda x: 3 * x + _relu(x - 1) ** 1.5, np.array([1 + distance]), np.ones(1), np.ones((1, 1)))
     true = 3 + 1.5 * np.sqrt(max((1 + distance) - 1, 0.0))
     assert not found.decided[0] or abs(found.derivative[0] - true) <= 3 * found.bar[0]
+
+
+@pytest.mark.parametrize("power", [1.5, 2.5, 3.0, 3.5])
+def test_a_second_look_finds_a_tip_that_every_step_of_one_ladder_lies_beyond(power: float) -> None:
+    """Beyond the tip a central difference is ``power e h^(power - 2)`` at the distance e, whose limit is no slope."""
+    for distance in (1e-6, 1e-8, -1e-8, 1e-9, 1e-10, -1e-11):
+        x, e = 1 + distance, (1 + distance) - 1
+        found = first(lambda z: np.abs(z - 1) ** power, np.array([x]), np.ones(1), ONE, again=True)
+        true = power * abs(e) ** (power - 1) * np.sign(e)
+        assert not found.decided[0] or abs(found.derivative[0] - true) <= 3 * found.bar[0], distance
+
+
+@pytest.mark.skipif(WIDE is np.float64, reason="no floating type is wider than float64 here")
+@pytest.mark.parametrize("distance", [1e-11, -1e-11, 1e-12, -1e-12, 1e-13, -1e-13])
+def test_a_second_look_finds_in_extended_precision_what_no_step_of_float64_resolves(distance: float) -> None:
+    """In float64 the rounding of x hides ``|x - c|^1.5`` at every step below 1e-7 of c."""
+    c = -2e-5
+    x = c * (1 + distance)
+    u = np.array([2.0**-16])
+    found = first(lambda z: z + np.abs(z - c) ** 1.5, np.array([x]), u, ONE, lambda: WIDE, again=True)
+    true = (1 + 1.5 * np.sqrt(abs(x - c)) * np.sign(x - c)) * u[0]
+    assert not found.decided[0] or abs(found.derivative[0] - true) <= 3 * found.bar[0]
+
+
+def test_a_second_look_has_the_noise_of_larger_steps_in_its_bar() -> None:
+    """``(a x + b x y) - a x`` is as noisy as ``a x``: far more at the end of a step than at a small x."""
+
+    def errors(seed: int) -> list[float]:
+        rng = np.random.default_rng(seed)
+        a, b = 10 ** rng.uniform(4, 7), 10 ** rng.uniform(-3, 0)
+        x = np.array([10 ** rng.uniform(-4, -2), 70.0]) * rng.uniform(0.5, 1.5, 2)
+
+        def f(p: Any) -> Any:
+            large = a * p[0] * 300
+            return np.array([(large + b * p[0] * p[1]) - large])
+
+        s, t = np.array([[32.0, 0.0], [0.0, 64.0]])
+        found = [second(f, x, s, t, ONE, again=again) for again in (False, True)]
+        return [abs(one.derivative[0] - b * 32 * 64) / one.bar[0] for one in found]
+
+    once, again = np.max([errors(seed) for seed in range(60)], axis=0)
+    assert again <= 1.0
+    # The function is one of those that mislead a single look.
+    assert once > 3.0
 
 
 def test_a_mixed_derivative_has_a_kink_only_where_it_jumps() -> None:

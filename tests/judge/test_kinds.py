@@ -136,6 +136,51 @@ def test_a_right_gradient_is_not_refused_and_a_wrong_one_does_not_pass(kind: Kin
     assert set(wrong) == {Status.WRONG}
 
 
+@pytest.mark.parametrize("factor", [2.0, 1.03, -1.03])
+def test_rounding_that_crosses_a_kink_excuses_no_value_beyond_both_sides(factor: float) -> None:
+    """In float32 x - c may have either sign here: rounding changes the slope by all of its jump."""
+    c = -0.001552994392034894
+
+    def f(x: Any, *, xp: Any) -> Any:
+        return 0.0447 / abs(c) * xp.abs(x[1] - c) - 1400 * x[0]
+
+    x = np.array([0.34475612640380859375, -0.0015529943630099297])
+    judge = Judge(case_at(f, x, dtype="float32"), NUMERICAL)
+    right = np.array([-1400, 0.0447 / abs(c)], dtype=np.float32)
+    assert verdict_of(judge([right])) == Verdict.SUBGRADIENT
+    assert overall(judge([right * np.array([1, factor], dtype=np.float32)]))[0] != Status.OK
+
+
+@pytest.mark.parametrize("power", [1.5, 2.5, 3.0, 3.5])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_right_gradient_beside_a_tip_is_not_refuted(power: float, offset: int) -> None:
+    """Of ``|x - c|^p`` right beside c, steps that all lie beyond c settle on another slope, with a narrow bar."""
+
+    def f(x: Any, *, xp: Any) -> Any:
+        return xp.sum(xp.abs(x - 3e4) ** power) + offset * xp.sum(x)
+
+    for distance in (1e-7, 1e-8, -1e-9, 1e-10, -1e-11, 1e-12, 1e-13):
+        x = np.array([3e4 * (1 + distance)])
+        right = power * np.abs(x - 3e4) ** (power - 1) * np.sign(x - 3e4) + offset
+        judge = Judge(case_at(f, x), NUMERICAL)
+        assert not {c.verdict for c in judge([right])} & REFUTED, distance
+        assert overall(judge([right + 1e-2 * abs(right) + 1e-2]))[0] == Status.WRONG
+
+
+def test_a_right_product_is_not_refuted_by_noise_that_only_large_steps_show() -> None:
+    x, t = np.array([4.037e-3, 93.9, 74.9]), np.array([1.36, -1.14, -1.05])
+    for seed in range(12):
+        scale = 10 ** np.random.default_rng(seed).uniform(6.5, 9.5)
+
+        def f(p: Any, *, xp: Any, scale: float = scale) -> Any:
+            return (scale * p[0] * (p[1] / 30 + 1) + 0.1 * p[0] * p[2]) - scale * p[0] * (p[1] / 30 + 1)
+
+        judge = Judge(case_at(f, x, operator=Operator.HVP, directions=(t,)), NUMERICAL)
+        right = 0.1 * np.array([t[2], 0.0, t[0]])
+        assert not {c.verdict for c in judge([right])} & REFUTED, scale
+        assert overall(judge([right * [1.1, 1, 1]]))[0] != Status.OK
+
+
 # ---- gradients that are zero but for rounding
 
 

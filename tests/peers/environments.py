@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -53,21 +54,34 @@ def make(name: str, until: float) -> str:
     if base is None:
         return f"no Python {PYTHONS[name]} on this machine"
     shutil.rmtree(folder, ignore_errors=True)
+    wanted = REQUIREMENTS / f"{name}.txt"
     # pip of this environment installs into the other one, so that none is unpacked there.
     steps = [
         [base, "-m", "venv", "--without-pip", str(folder)],
         [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet", "--no-deps",
-         "--no-compile", "--timeout", "30", "--retries", "1", "-r", str(REQUIREMENTS / f"{name}.txt")],
+         "--no-compile", "--timeout", "30", "--retries", "1", "-r", str(wanted)],
     ]  # fmt: skip
+    # The pins hold where pip builds a wheel too (the second name from pip 25.3 on): the setup.py of Chainer needs a
+    # setuptools that still has pkg_resources.
+    pinned = os.environ | {"PIP_CONSTRAINT": str(wanted), "PIP_BUILD_CONSTRAINT": str(wanted)}
     for step in steps:
         try:
-            subprocess.run(step, check=True, capture_output=True, text=True, timeout=max(until - time.monotonic(), 1))
+            subprocess.run(
+                step, check=True, capture_output=True, text=True, env=pinned, timeout=max(until - time.monotonic(), 1)
+            )
         except subprocess.TimeoutExpired:
             return f"not installed within {LIMIT_S:g} s"
         except subprocess.CalledProcessError as error:
-            return str((error.stderr.strip().splitlines() or ["no message"])[-1])
-    (folder / "installed.txt").write_text((REQUIREMENTS / f"{name}.txt").read_text())
+            return reason(error.stderr)
+    (folder / "installed.txt").write_text(wanted.read_text())
     return ""
+
+
+def reason(stderr: str) -> str:
+    """Return the line of pip's messages that names the fault: the last exception, or the last line that says ERROR."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"\w*(Error|Exception)\b: |ERROR: ", line)]
+    return (named or lines or ["no message"])[-1]
 
 
 def main(names: list[str]) -> None:

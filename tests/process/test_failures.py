@@ -28,6 +28,20 @@ def test_the_line_that_failed_is_quoted(tmp_path: pathlib.Path, monkeypatch: pyt
     assert 'mine.py", line 3' in whole(error)
 
 
+def test_a_place_is_told_where_the_working_directory_has_been_removed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = raised(tmp_path / "mine.py", "def f(x):\n    return 1 / x\n", 0)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert place(error) == f"{tmp_path / 'mine.py'}:2: return 1 / x"
+    cython = compile("1 / 0", "generator.pyx", "exec")
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(cython)
+    assert "generator.pyx" not in place(caught.value)
+
+
 def test_the_innermost_line_of_the_users_code_counts(tmp_path: pathlib.Path) -> None:
     """Here NumPy raises the error, called by a helper of the user's."""
     text = "import numpy as np\ndef inner(x):\n    return np.linalg.solve(x, x)\n\ndef f(x):\n    return inner(x)\n"
@@ -92,3 +106,12 @@ def test_cython_sources_of_an_extension_are_not_the_users(call: str, tmp_path: p
     text = f"import numpy as np\ndef f(x):\n    return np.random.default_rng(1).{call}\n"
     error = raised(tmp_path / "mine.py", text, 0)
     assert place(error) == f"{tmp_path / 'mine.py'}:3: return np.random.default_rng(1).{call}"
+
+
+def test_packages_of_another_environment_are_not_the_users(tmp_path: pathlib.Path) -> None:
+    """A ``.pth`` file or PYTHONPATH may add folders that are not those of the running Python."""
+    library = tmp_path / "env" / "site-packages" / "library.py"
+    library.parent.mkdir(parents=True)
+    library.write_text("def g(x):\n    raise ValueError(x)\n", encoding="utf-8")
+    text = f"import runpy\ndef f(x):\n    return runpy.run_path({str(library)!r})['g'](x)\n"
+    assert place(raised(tmp_path / "mine.py", text, 0)).startswith(f"{tmp_path / 'mine.py'}:3: ")

@@ -35,6 +35,8 @@ _PLACE = """([selector, role, series]) => {
   return found && [box.x + padding.left + origin[0] + found[0], box.y + padding.top + origin[1] + found[1]];
 }"""
 
+#: How long a page is waited for; other machines are slower, and shared.
+_PATIENCE_MS = 300_000
 #: Whether each part that is open holds more than its title.
 _ARRIVED = "() => [...document.querySelectorAll('details[open]')].every(part => part.children.length > 1)"
 
@@ -57,12 +59,13 @@ def shown(browser: Any, path: pathlib.Path, width: int = 1400, theme: str = "lig
     """Yield a page at a width, drawn to its end; fails if it reports an error in its console."""
     made = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
     with contextlib.closing(made) as context:
+        context.set_default_timeout(_PATIENCE_MS)
         page = context.new_page()
         said: list[str] = []
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
         page.goto(path.as_uri())
-        page.wait_for_selector("html[data-ready=yes]", timeout=300_000, state="attached")
+        page.wait_for_selector("html[data-ready=yes]", state="attached")
         yield page
         assert said == []
 
@@ -83,7 +86,7 @@ def name(page: Any, chart: str, series: str) -> list[float]:
 
 def settled(page: Any, chart: str) -> None:
     """Wait until a chart that was changed is drawn."""
-    page.wait_for_selector(f"{chart}[aria-busy=false]", timeout=60_000)
+    page.wait_for_selector(f"{chart}[aria-busy=false]")
 
 
 def unfold_all(page: Any) -> None:

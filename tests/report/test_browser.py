@@ -174,7 +174,7 @@ def test_hovering_tells_value_interval_and_error(opened: Any, sample: pathlib.Pa
         page.locator("#chart").scroll_into_view_if_needed()
         page.mouse.move(*marker(page, "#chart", "numpy"))
         hint = page.locator("#vg-tooltip-element.visible")
-        hint.wait_for(timeout=60_000)
+        hint.wait_for()
         told = hint.text_content()
         for word in ("backend", "numpy", "time of one call", "95 % interval", " to ", "error", "eps", "flags"):
             assert word in told, told
@@ -193,22 +193,21 @@ def test_a_chart_is_singled_out_moved_zoomed_and_made_linear(
         settled(page, live)
         figure.screenshot(path=pictures / "chart-before.png")
         page.mouse.click(*name(page, live, "torch"))
-        page.wait_for_timeout(300)
-        chosen = page.evaluate(f"document.querySelector('{live}').drawn.view.data('shown_store').map(d => d.values)")
-        assert chosen == [["torch"]]
+        chosen = f"document.querySelector('{live}').drawn.view.data('shown_store').map(d => d.values)"
+        page.wait_for_function(f"{chosen}.length > 0")
+        assert page.evaluate(chosen) == [["torch"]]
         figure.screenshot(path=pictures / "chart-singled-out.png")
 
         domain = f"Array.from(document.querySelector('{live}').drawn.view.scale('x').domain())"
         whole, top = page.evaluate(domain), page.evaluate("scrollY")
         page.mouse.wheel(0, 40)
-        page.wait_for_timeout(300)
-        assert page.evaluate("scrollY") > top, "a wheel turned over a chart scrolls the page"
-        assert page.evaluate(domain) == whole
+        page.wait_for_function("top => scrollY > top", arg=top)
+        assert page.evaluate(domain) == whole, "a wheel turned over a chart scrolls the page alone"
         figure.hover()
         page.keyboard.down("Control")
         page.mouse.wheel(0, -200)
         page.keyboard.up("Control")
-        page.wait_for_timeout(300)
+        page.wait_for_function(f"whole => String({domain}) !== String(whole)", arg=whole)
         low, high = page.evaluate(domain)
         assert whole[0] < low < high < whole[1]
         figure.screenshot(path=pictures / "chart-zoomed.png")

@@ -49,7 +49,7 @@ def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: i
     run(tmp_path, *({"problem": problem, **cell} for cell in given))
     lines = shown(tmp_path)
     assert max(map(len, lines)) <= 80
-    heads = [k for k, line in enumerate(lines) if line.startswith("Time of one gradient")]
+    heads = [k for k, line in enumerate(lines) if line.startswith("Median time of one gradient")]
     assert len(heads) == parts, "as few tables as will do"
     rows = [line.split()[2:] for line in lines if line.startswith(f"{problem} ")]  # without name and inputs
     assert [f"{20 + 10 * k}" for k in range(count)] == [word for row in rows for word in row if word.isdigit()]
@@ -168,17 +168,17 @@ def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Pa
 @pytest.mark.parametrize(
     ("problems", "operators", "title", "rows"),
     [
-        (1, ("hvp",), "Time of one hvp call", ["p0"]),
-        (2, ("gradient",), "Time of one gradient call", ["p0", "p1"]),
-        (1, ("gradient", "jacobian"), "Time of one gradient (Jacobian: J) call", ["p0", "p0 J"]),
-        (2, ("gradient", "hvp"), "Time of one call (gradient unless named)", ["p0", "p0 hvp", "p1", "p1 hvp"]),
+        (1, ("hvp",), "Median time of one hvp call", ["p0"]),
+        (2, ("gradient",), "Median time of one gradient call", ["p0", "p1"]),
+        (1, ("gradient", "jacobian"), "Median time of one gradient (Jacobian: J) call", ["p0", "p0 J"]),
+        (2, ("gradient", "hvp"), "Median time of one call (gradient unless named)", ["p0", "p0 hvp", "p1", "p1 hvp"]),
         (
             1,
             ("jacobian", "vjp", "gradient"),
-            "Time of one call (gradient unless named)",
+            "Median time of one call (gradient unless named)",
             ["p0 jacobian", "p0 vjp", "p0"],
         ),
-        (9, ("value", "jacobian"), "Time of one jacobian call", [f"p{k}" for k in range(9)]),
+        (9, ("value", "jacobian"), "Median time of one jacobian call", [f"p{k}" for k in range(9)]),
     ],
 )
 def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(

@@ -240,3 +240,22 @@ def test_waiting_for_threads_of_its_own_is_no_contention(
     monkeypatch.setattr(clock, "_processors", lambda: processors)
     spent = clock.Elapsed(10 + wall_s, 5 + cpu_s, 1 + queue_s) - clock.Elapsed(10.0, 5.0, 1.0)
     assert spent.contention_s == pytest.approx(others_s, abs=1e-12)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_process_that_collects_no_garbage_does_not_begin_to(enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with clock.uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+def test_the_waiting_of_all_threads_is_summed() -> None:
+    main, every = clock.queue_delay_s(), clock.queue_delays_s()
+    assert every is not None
+    assert every >= main >= 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +45,18 @@ def _constant(x: float) -> float:
     return 2.0 + 0 * x
 
 
+def _repeating_while_timed(f: Callable[[float], float]) -> Callable[[float], float]:
+    """Return a function that repeats its last result while Python collects no garbage, as in timed blocks."""
+    last: list[float] = []
+
+    def run(x: float) -> float:
+        if gc.isenabled() or not last:
+            last[:] = [f(x)]
+        return last[0]
+
+    return run
+
+
 def _reciprocal(x: float) -> float:
     return 1 / x
 
@@ -55,6 +69,8 @@ def _reciprocal(x: float) -> float:
         (_constant, 3.0, False),
         (_repeating(_constant), 3.0, False),
         (_repeating(_square), 3.0, True),
+        (_repeating_while_timed(_square), 3.0, True),
+        (_repeating_while_timed(_constant), 3.0, False),
         # Both points have the square 4.
         (_repeating(_square), -2.0, False),
         # Nobody asked for the other point, which is outside the domain.
@@ -94,3 +110,40 @@ def test_memory_of_inputs_is_suspected_where_all_new_ones_are_slow(
     timed = Timed(_square, [2.0], lambda result: result)
     assert remembers(timed, lambda count: [[2.0]] * count, 2, 2) is found
     assert list(durations) == []
+
+
+def test_a_failure_on_new_inputs_is_no_suspicion() -> None:
+    timed = Timed(_reciprocal, [2.0], lambda result: result)
+    assert not remembers(timed, lambda count: [[0.0]] * count, 2, 2)
+
+
+#: Seconds on the clock, of processor time, and of waiting for a processor, during some work -> those that count.
+SECONDS = [
+    ((4.0, 4.0, 0.0), 4.0),
+    # Another program had the processor.
+    ((4.0, 1.0, 3.0), 1.0),
+    # A device or another process computed meanwhile, beside other programs or not.
+    ((4.0, 0.0, 0.0), 4.0),
+    ((4.0, 0.5, 1.5), 2.5),
+    # Two threads waited at the same time, or computed.
+    ((4.0, 1.0, 6.0), 1.0),
+    ((4.0, 8.0, 0.0), 8.0),
+]
+
+
+@pytest.mark.parametrize(("spent", "counted"), SECONDS)
+def test_waiting_for_anything_but_a_processor_counts(
+    spent: tuple[float, float, float], counted: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, cpu, queued = (itertools.chain([10.0], itertools.repeat(10.0 + s)) for s in spent)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(wall))
+    monkeypatch.setattr(time, "process_time", lambda: next(cpu))
+    monkeypatch.setattr(suspicion, "queue_delays_s", lambda: next(queued))
+    assert suspicion._seconds(lambda: None) == counted
+
+
+def test_processor_time_alone_counts_where_the_system_does_not_tell_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = iter([1.0, 1.5])
+    monkeypatch.setattr(time, "process_time", lambda: next(cpu))
+    monkeypatch.setattr(suspicion, "queue_delays_s", lambda: None)
+    assert suspicion._seconds(lambda: None) == 0.5

@@ -71,6 +71,11 @@ class CellWorker:
         """Return the place of another cell of the same worker."""
         return CellWorker(self.backend, self._beside)
 
+    @property
+    def dtype(self) -> str:
+        """The dtype of the cell; empty before the first one."""
+        return self._subject[3]
+
     def compute(
         self, problem: Problem, subject: Subject, key: Key, *, memory: bool, numbers: Sequence[Any]
     ) -> dict[str, Any]:
@@ -130,10 +135,11 @@ class CellWorker:
         tests = {}
         if first is not None and self._now is not None:
             most = _CACHED_BYTES // max(self._input_bytes(), 1)
-            tests = {
-                "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
-                "remembers": suspicion.remembers(timed, self._now.neighbours, calls, most),
-            }
+            with clock.uncollected():
+                tests = {
+                    "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
+                    "remembers": suspicion.remembers(timed, self._now.neighbours, calls, most),
+                }
         flags = [flag for flag, holds in tests.items() if holds]
         return {"calls": calls, "per_call_s": self._per_call_s, "flags": flags}
 

@@ -19,6 +19,10 @@ from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.timing.clock import Elapsed, Timed
 from autodiff_compare.vocabulary import Operator
 
+#: Relative step between arguments that nothing is remembered of. A framework may take numbers for equal that differ in
+#: their last digits: those of float32, of a text of six digits, or within 1e-5 (the default of ``np.allclose``).
+_STEP = 2.0**-13
+
 #: Size, dtype, operator, seed.
 Key = tuple[str, str, Operator, int]
 
@@ -35,7 +39,7 @@ class Prepared:
     waited_s: float
     #: The arguments with which it was prepared: another point.
     elsewhere: Sequence[Any] = ()
-    #: Roundings by which the next neighbours differ.
+    #: Steps by which the next neighbours differ.
     moves: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -53,7 +57,7 @@ class Prepared:
         return [own_arrays(self.backend, self.given, self.case.dtype) for _ in range(count)]
 
     def neighbours(self, count: int) -> list[list[Any]]:
-        """Return new variables that differ from the arguments in their last digits, ``count`` times.
+        """Return new variables that differ from the arguments by some steps of `_STEP`, ``count`` times.
 
         Each is another number, so that neither its identity nor its value has been seen before. Numbers move towards
         zero, which stays zero: the ends of a domain are there more seldom, and denormal numbers would be slow. Data
@@ -61,9 +65,9 @@ class Prepared:
         """
         return [own_arrays(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
 
-    def _shrunk(self, roundings: int) -> tuple[Any, ...]:
-        """Return inputs and directions that are smaller by some roundings of their dtype."""
-        inputs, factor = self.case.inputs, 1 - roundings * float(np.finfo(self.case.dtype).eps)
+    def _shrunk(self, steps: int) -> tuple[Any, ...]:
+        """Return inputs and directions that are smaller by some relative steps."""
+        inputs, factor = self.case.inputs, 1 - steps * max(_STEP, float(np.finfo(self.case.dtype).eps))
         return (
             *(x * factor for x in inputs.differentiated),
             *inputs.data,

@@ -63,7 +63,9 @@ def float64_only() -> None:
     """Return no wider type."""
 
 
-def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Wide = float64_only) -> Estimates:
+def first(
+    f: FlatFunction, x: Array, u: Array, weights: Array, wide: Wide = float64_only, *, again: bool = False
+) -> Estimates:
     """Estimate the first derivatives of ``weights @ f`` along ``u``: ``weights @ J @ u``.
 
     Parameters
@@ -77,16 +79,20 @@ def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Wide = floa
     wide
         Returns a floating type wider than float64 in which ``f`` computes, `None` if there is none. It is asked only
         if float64 leaves a derivative open.
+    again
+        Trust no single ladder: measure noise at every step, and hold the estimate against those of all other ladders.
 
     Returns
     -------
     Estimates
         Of ``r`` derivatives.
     """
-    return _explored(Seen(f, x, weights), Stencil(1, np.array([0.5, -0.5]), (u, -u)), wide)
+    return _explored(Seen(f, x, weights), Stencil(1, np.array([0.5, -0.5]), (u, -u)), wide, again)
 
 
-def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: Wide = float64_only) -> Estimates:
+def second(
+    f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: Wide = float64_only, *, again: bool = False
+) -> Estimates:
     """Estimate the mixed second derivatives ``s @ H @ t`` of ``weights @ f``.
 
     Let ``p = s + t`` and ``m = s - t``. By Taylor's theorem and the symmetry of H::
@@ -105,7 +111,7 @@ def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: 
         Point and directions, shape ``(n,)``; both should move each input by about its scale, or not at all.
     weights
         Linear combinations of the outputs, shape ``(r, m)``.
-    wide
+    wide, again
         As for `first`.
 
     Returns
@@ -113,7 +119,7 @@ def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: 
     Estimates
         Of ``r`` derivatives.
     """
-    return _explored(Seen(f, x, weights), _mixed(s, t), wide)
+    return _explored(Seen(f, x, weights), _mixed(s, t), wide, again)
 
 
 def _mixed(s: Array, t: Array) -> Stencil:
@@ -121,26 +127,26 @@ def _mixed(s: Array, t: Array) -> Stencil:
     return Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
 
 
-def _explored(seen: Seen, stencil: Stencil, wide: Wide) -> Estimates:
+def _explored(seen: Seen, stencil: Stencil, wide: Wide, again: bool) -> Estimates:
     """Return the estimate that one ladder gives, or several if one leaves a doubt."""
-    samples = sample(seen, stencil, 1.0)
+    samples = sample(seen, stencil, 1.0, again)
     below = scan(seen, stencil, _BELOW[stencil.order], samples)
     attempts = [_attempt(seen, samples, 1.0, samples, below)]
     best = settle(attempts)
 
     def attempt(factor: float, dtype: Any = np.float64) -> Estimates:
         wider = replace(seen, dtype=dtype)
-        attempts.append(_attempt(wider, sample(wider, stencil, factor), factor, samples, below))
+        attempts.append(_attempt(wider, sample(wider, stencil, factor, again), factor, samples, below))
         return settle(attempts)
 
     smaller, smallest = _SMALLER[stencil.order]
-    if not _is_clear(attempts[0]):
+    if again or not _is_clear(attempts[0]):
         best = attempt(smaller)
-        if (_open(best) & ~attempts[-1].noisy).any():
+        if again or (_open(best) & ~attempts[-1].noisy).any():
             best = attempt(smallest)
-    dtype = wide() if (best.zero | _open(best)).any() else None
+    dtype = wide() if again or (best.zero | _open(best)).any() else None
     finest = seen if dtype is None else replace(seen, dtype=dtype)
-    if dtype is not None and (_open(best).any() or (best.zero & _shows(finest, samples, _WITHIN)).any()):
+    if dtype is not None and (again or _open(best).any() or (best.zero & _shows(finest, samples, _WITHIN)).any()):
         best = attempt(1.0, dtype)
         best = attempt(smaller, dtype) if _open(best).any() else best
     if best.zero.any():
@@ -206,7 +212,7 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
     return Attempt(
         found=found,
         factor=factor,
-        noisy=np.asarray(s.sigma > NOISY * s.eps * below.unit / s.unit),
+        noisy=np.asarray(s.sigma[-1] > NOISY * s.eps * below.unit / s.unit),
         still=still,
         settled=settled,
         doubted=np.asarray(~(excess <= 0)),

@@ -35,6 +35,8 @@ _NOISE_NODES = np.round((np.arange(14) + np.random.default_rng(0).uniform(0.1, 1
 # Two distances, as rounding shows at any distance and the steps of a staircase only beyond their width. Each set of
 # points lies on one side of x, so that a kink or jump at x is not taken for noise.
 _NOISE_POINTS = (2.0**-18 * _NOISE_NODES, -(2.0**-13) * _NOISE_NODES)
+#: Steps up to which noise is measured at a distance, if asked for, and by which factor they fall.
+_DISTANT, _FACTOR = 9, 3
 # Where noise is measured again if there is much, and the factor by which it may be larger near the point.
 _AWAY = (2.0**-5, -(2.0**-5))
 _UNEVEN = 8.0
@@ -100,8 +102,8 @@ class Samples:
     """Values of ``weights @ f`` on the stencil, divided by ``unit``: ``values[k, i, r]`` at step k and point i.
 
     ``sizes`` are those of ``|weights| @ |f|``, which bound the rounding of ``values``; ``center`` and ``center_size``
-    are both at ``x``. ``steps[k]`` is the step achieved in floating point, ``sigma[r]`` the noise, ``unit[r]`` the
-    largest size.
+    are both at ``x``. ``steps[k]`` is the step achieved in floating point, ``unit[r]`` the largest size. The noise is
+    ``sigma[k, r]``, of one row if it is the same at all steps.
     """
 
     stencil: Stencil
@@ -132,18 +134,20 @@ class Samples:
         return d, (rounding / h).astype(np.float64) + 2 * np.finfo(np.float64).eps * np.abs(d)
 
 
-def sample(seen: Seen, stencil: Stencil, factor: float) -> Samples:
+def sample(seen: Seen, stencil: Stencil, factor: float, distant: bool = False) -> Samples:
     """Evaluate a function on a stencil at all steps of a ladder, and measure its noise nearby.
 
     Noise is everywhere. A kink or a narrow peak near ``x`` looks like noise there, but not further away. Where the
     function is constant further away, it says nothing.
-    """
-    samples = _evaluated(seen, stencil, LADDER * factor, np.zeros(len(seen.weights)), seen.at(np.zeros_like(seen.x)))
-    u = stencil.directions[0] * factor
 
-    def noise(start: float, points: Array) -> Array:
+    Where terms cancel that grow with the step, noise is larger at larger steps; with ``distant`` it is measured there.
+    """
+    nothing = np.zeros((1, len(seen.weights)))
+    samples = _evaluated(seen, stencil, LADDER * factor, nothing, seen.at(np.zeros_like(seen.x)))
+
+    def noise(start: float, points: Array, v: Array = stencil.directions[0] * factor) -> Array:
         with np.errstate(all="ignore"):
-            y = np.array([seen.at((start + h) * u)[0] for h in points]) / samples.unit
+            y = np.array([seen.at((start + h) * v)[0] for h in points]) / samples.unit
             return np.where((y == y[0]).all(axis=0) & (start != 0), np.nan, _noise(y))
 
     sigma = np.maximum(*(_or_zero(noise(0.0, points)) for points in _NOISE_POINTS))
@@ -153,12 +157,18 @@ def sample(seen: Seen, stencil: Stencil, factor: float) -> Samples:
         sigma = np.where(np.isfinite(elsewhere), spread, sigma)
     # Where all values agree to the bit, as along an input that is not used, no noise is in their difference.
     equal = (np.einsum("i,kir->kr", stencil.coefficients, samples.values) == 0).all(axis=0)
-    return replace(samples, sigma=np.where(equal, 0.0, sigma))
+    sigmas = np.where(equal, 0.0, sigma)[None]
+    if distant:
+        sigmas = np.repeat(sigmas, STEPS, axis=0)
+        for k in range(0, _DISTANT, _FACTOR):
+            there = [noise(LADDER[k], _NOISE_POINTS[1], v * factor) for v in stencil.directions]
+            sigmas[k : k + _FACTOR] = np.maximum(sigmas[k : k + _FACTOR], np.max(_or_zero(np.stack(there)), axis=0))
+    return replace(samples, sigma=sigmas)
 
 
 def scan(seen: Seen, stencil: Stencil, steps: Array, like: Samples) -> Samples:
     """Evaluate a function on a stencil at a few steps, with the noise and the unit of an earlier ladder."""
-    found = _evaluated(seen, stencil, steps, like.sigma, (like.center * like.unit, like.center_size * like.unit))
+    found = _evaluated(seen, stencil, steps, like.sigma[-1:], (like.center * like.unit, like.center_size * like.unit))
     ratio = found.unit / like.unit
     return replace(
         found,

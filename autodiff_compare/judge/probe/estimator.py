@@ -43,6 +43,8 @@ class Estimator:
     ----------
     case
         A case whose operator is a derivative.
+    again
+        Take differences that trust no single ladder (`judge.differences.first`).
 
     Attributes
     ----------
@@ -58,8 +60,8 @@ class Estimator:
         The first exception of the objective at a point nearby, in words; empty if there was none.
     """
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, case: Case, *, again: bool = False) -> None:
+        self.case, self._again = case, again
         self.second_order = case.operator in _SECOND
         self.raised = ""
         self.shapes = [x.shape for x in case.inputs.differentiated]
@@ -105,9 +107,9 @@ class Estimator:
             found = self._along_tangent(lambda u: self._first(u, weights))
         elif self.case.operator == Operator.HVP:
             s = direction.dense(self.x.size)
-            found = self._along_tangent(lambda u: self._second(s, u))
+            found = self._along_tangent(lambda u: self.second(s, u))
         elif self.second_order:
-            found = self._second(direction.dense(self.x.size), fixed[0])
+            found = self.second(direction.dense(self.x.size), fixed[0])
         elif self.case.operator == Operator.STEP:
             gradient = self._gradient(direction)
             return self._updates(gradient), gradient.decided
@@ -124,10 +126,11 @@ class Estimator:
             return WIDE if self.f(self.x.astype(WIDE)).dtype == WIDE else None
 
     def _first(self, u: Array, weights: Array) -> Estimates:
-        return differences.first(self.f, self.x, u, weights, lambda: self.wide)
+        return differences.first(self.f, self.x, u, weights, lambda: self.wide, again=self._again)
 
-    def _second(self, s: Array, t: Array) -> Estimates:
-        return differences.second(self.f, self.x, s, t, _ONE, lambda: self.wide)
+    def second(self, s: Array, t: Array) -> Estimates:
+        """Return the estimate of ``s H t``."""
+        return differences.second(self.f, self.x, s, t, _ONE, lambda: self.wide, again=self._again)
 
     def _along_tangent(self, estimate: Callable[[Array], Estimates]) -> Estimates:
         """Return the estimate along the given tangent, which may move inputs of very different sizes.

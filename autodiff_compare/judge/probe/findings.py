@@ -160,7 +160,10 @@ class Judged:
             meant = (self.slack <= self.part * self.scale) | (np.abs(self.found.derivative) <= 3 * self.found.bar)
             meant &= np.isfinite(self.slack)
             within = self.error <= self.tolerance
-            inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
+            # Rounding that takes a result to the other side of a kink leaves it between both: it needs no wide slack.
+            ends = np.maximum(np.abs(self.found.low), np.abs(self.found.high))
+            slack = np.minimum(self.slack, self.part * ends)
+            inside = (self.got >= self.found.low - slack) & (self.got <= self.found.high + slack)
             inside = (inside & np.isfinite(self.slack) & self.alone) | self.excused
         facts = np.stack([known, clear, meant, within, inside], axis=1).tolist()
         return [_verdict(v, *row) for v, row in zip(self.found.verdicts, facts, strict=True)]
@@ -232,7 +235,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         bar, low, high = abs(bar), min(low, high), max(low, high)
         error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)
-    note = f"{same} of {len(judged.verdicts)} observations {verdict}"
+    note = f"{same} of {len(judged.verdicts)} tested entries or directions: {verdict}"
     if verdict == Verdict.INCONCLUSIVE and not judged.found.zero[k] and not bar <= MEANINGFUL * abs(expected):
         # Differences that do not settle give no number that could be expected.
         note += f"; {place.words}: got {got:.10g}; {_unsettled(expected, bar, place)}"

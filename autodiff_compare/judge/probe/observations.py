@@ -47,7 +47,7 @@ class Direction:
         return int(self.indices[0]) if self.indices.size == 1 else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """The observations along one direction: one for each row of ``fixed``.
 

@@ -74,6 +74,7 @@ class Probe:
         self._second_order = self.objective.second_order
         self._first_beside = 0
         self._entries: dict[tuple[int, int], Group] = {}
+        self._better: dict[Group, Group] = {}
 
     def matrix(self, leaves: Sequence[Array]) -> Any:
         """Return a derivative as the matrix ``M``: an array, or a SciPy matrix for a sparse Jacobian.
@@ -99,7 +100,7 @@ class Probe:
             return np.block(blocks)
         return flat(leaves).reshape((n, 1) if self.case.operator == Operator.HVP else (1, n))
 
-    def check(self, derivative: Sequence[Array], rounding: Sequence[Array]) -> Finding:
+    def check(self, derivative: Sequence[Array], rounding: Sequence[Array], *, again: bool = False) -> Finding:
         """Compare a derivative with every observation ``d``, by the rules of `judge.probe.findings`.
 
         Parameters
@@ -109,6 +110,8 @@ class Probe:
         rounding
             One array for each leaf, of its shape: the absolute error that rounding may cause in each entry. For
             `step` it includes the rounding of the parameters.
+        again
+            Take the differences that refute a derivative once more, so that they trust no single ladder.
         """
         if not self.projects:
             return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, "normalisation not orthogonal")
@@ -135,6 +138,9 @@ class Probe:
             hidden = self._unseen(groups, judged, M)
         if judged.verdicts[judged.worst] == Verdict.NONSMOOTH:
             groups = self._entry_by_entry(groups)
+            judged = self._judged(groups, M, T)
+        if again:
+            groups = self._taken_again(groups, M, T)
             judged = self._judged(groups, M, T)
         group, row = _at(groups, judged.worst)
         finding = summary(judged, judged.worst, self._place(group, row), hidden, self.objective.unit)
@@ -233,6 +239,22 @@ class Probe:
             return groups
         others = [g for g in groups if Verdict.NONSMOOTH not in g.found.verdicts]
         return [*others, *(self._alone(i, j) for j in columns if j is not None for i in range(self._n))]
+
+    def _taken_again(self, groups: Sequence[Group], M: Any, T: Any) -> list[Group]:
+        """Return the observations, with those that refute a matrix taken once more until one of them stands."""
+        better = [self._better.get(g, g) for g in groups]
+        while True:
+            judged = self._judged(better, M, T)
+            worst, _ = _at(better, judged.worst)
+            if judged.verdicts[judged.worst] != Verdict.FAIL or worst in self._better.values():
+                return better
+            k = better.index(worst)
+            found, known = self._again.estimated(worst.fixed, worst.direction)
+            better[k] = self._better[worst] = Group(worst.fixed, worst.direction, found, known)
+
+    @functools.cached_property
+    def _again(self) -> Estimator:
+        return Estimator(self.case, again=True)
 
     def _out_of_range(self, derivative: Sequence[Array], M: Any) -> bool:
         """Return whether numbers of a derivative vanish or overflow in units of an objective of extreme size."""

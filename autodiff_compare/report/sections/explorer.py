@@ -121,8 +121,8 @@ def _measure(name: str, measure: Measure) -> Json:
     ends = {"low": "low", "high": "high"} if name == "time" else {}
     base = 2 if measure.unit == "bytes" else 10
     axis = Axis("value", measure.title, measure.unit)
-    labels = {channel: axis.labels(channel)["labelExpr"] for channel in ("x", "y")}
-    return {"title": measure.title, "labels": labels, "base": base, "timed": measure.timed, **ends}
+    axes = {channel: axis.labels(channel) for channel in ("x", "y")}
+    return {"title": measure.title, "axes": axes, "base": base, "timed": measure.timed, **ends}
 
 
 def _table(cells: pd.DataFrame, measures: Mapping[str, Measure]) -> Json:

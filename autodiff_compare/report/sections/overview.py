@@ -80,7 +80,7 @@ def flags(record: Record) -> Grid:
             share = f"{len(having)} of {len(cells)}"
             who = formatting.listed(f"{spec} ({n})" for spec, n in having["spec"].value_counts(sort=True).items())
             rows.append((words(flag), words(meaning.partition(": ")[2]), figure(len(having), share), words(who)))
-    return Grid("flags", "Timings to read with care", ("flag", "meaning", "cells", "backends"), tuple(rows),
+    return Grid("flags", "Flagged times, to be read with care", ("flag", "meaning", "cells", "backends"), tuple(rows),
                 numeric=frozenset({2}))  # fmt: skip
 
 

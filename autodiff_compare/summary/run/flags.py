@@ -10,7 +10,7 @@ from autodiff_compare.summary.terminal import plain_table
 
 #: Flag -> its meaning for a reader.
 FLAGS = {
-    "noisy": "noisy: the middle half of the rounds spreads over more than 10 % of the median",
+    "noisy": "noisy: the middle half of the timing rounds spreads over more than 10 % of their median",
     "contended": "contended: in over a quarter of the rounds, over 5 % of the time passed waiting for a CPU; other "
     "programs were running",
     "drift": "drift: the time rises or falls from round to round",
@@ -26,8 +26,8 @@ FLAGS = {
 
 def table(cells: pd.DataFrame) -> Table:
     """Return one row per flag: its meaning, the number of cells that have it, their backends."""
-    made = plain_table("Timings to read with care")
-    for name in ("why", "cells", "backends"):
+    made = plain_table("Flagged times, to be read with care")
+    for name in ("flag", "cells", "backends"):
         made.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
     specs, sets = specs_of(cells), cells["flags"].str.split()
     for flag, words in FLAGS.items():

@@ -24,6 +24,7 @@ _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_ins
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
     "error: the largest relative error of the row's cells against their references",
+    "reference: by a closed form, extended precision or numerical differences",
     "inputs: differentiated numbers; cell: a problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
@@ -43,7 +44,7 @@ def overview(
     ]
     inputs = [_largest(row["n_inputs"]) for row in rows]
     what, names = _row_names(asked, [_largest(row["n"]) for row in rows], inputs)
-    title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
+    title = f"{'Median time' if len(steady) else 'Result'} of one {what}, {dtype}"
     steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
     beside = _errors_in_eps(checks, dtype) if errors else {}
     columns = {str(spec): _times(str(spec), rows, steady, beside) for spec in cells["spec"].unique()}

@@ -21,9 +21,12 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text, operand
 
-#: The length from which on vectors exceed the cache of a core, and the length of a block: 64 KB in float64.
+#: The length from which on vectors exceed the cache of a core, and the bytes that the buffers of a loop may take there.
 SHORTEST = 32_768
-BLOCK = 8_192
+_IN_CACHE = 384 << 10
+#: Lengths of a block: the fewer buffers a loop needs, the longer it is, up to 128 KB in float64. A call of NumPy takes
+#: as long as 2000 products.
+_BLOCKS = (16_384, 8_192)
 _LOOP_TOTALS = frozenset({"sum", "dot"})
 
 
@@ -102,9 +105,9 @@ def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: str, nee
     last = {a: i for i, op in enumerate(loop.ops) for a in op.inputs}
     free: dict[Any, list[str]] = {}
     for i, op in enumerate(loop.ops):
-        args = [_operand(source, a, names, local, body) for a in op.args]
+        args = [_operand(source, a, op, names, local, body) for a in op.args]
         name = names[op] = f"w{number}_{i}"
-        for a in set(op.inputs):
+        for a in dict.fromkeys(op.inputs):
             if last[a] == i and local.get(a, "").startswith("b"):
                 free.setdefault(a.dtype, []).append(local[a])
         if op.name in _LOOP_TOTALS:
@@ -141,16 +144,16 @@ def _dtype(source: Source, op: Op) -> str:
     return source.dtype(op.dtype)
 
 
-def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, str], body: list[str]) -> str:
+def _operand(source: Source, a: Any, op: Op, names: Mapping[Op, str], local: dict[Any, str], body: list[str]) -> str:
     """Return an argument within a block; slices of vectors are taken once a block."""
     if isinstance(a, Op):
         if a in local or not a.shape:
-            return local.get(a) or operand(source, a, names)
+            return local.get(a) or operand(source, a, op, names)
         local[a] = f"p{len(local)}"
         body.append(f"{local[a]} = {names[a]}[i:j]")
         return local[a]
     if not np.shape(a):
-        return source.literal(a)
+        return operand(source, a, op, names)
     if id(a) not in local:
         local[id(a)] = f"p{len(local)}"
         body.append(f"{local[id(a)]} = {source.literal(a)}[i:j]")
@@ -160,15 +163,20 @@ def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, s
 def _scatter(
     source: Source, op: Op, args: list[str], name: str, places: tuple[list[str], list[str], list[str]], length: int
 ) -> None:
-    """Add the parts at their places. Zeros are written one block ahead, while that is in cache."""
+    """Add the parts at their places. The part that is farthest ahead comes first, so that it need not meet zeros."""
     before, body, after = places
     starts = [index.indices(op.shape[0])[0] for index in op.kwargs["indices"]]
     ahead = max(starts)
+    order = sorted(range(len(starts)), key=lambda k: starts[k] != ahead)
+    add = source.function(np.add, "add")
     before.append(f"{name} = {source.function(np.empty, 'empty')}({op.shape[0]}, {_dtype(source, op)})")
     if ahead:
         before.append(f"{name}[:{ahead}] = 0.0")
-    body.append(f"{name}[{_shifted(ahead)}] = 0.0")
-    body += [f"{name}[{_shifted(start)}] += {part}" for start, part in zip(starts, args, strict=True)]
+    for k in order:
+        part = f"q{name[1:]}_{k}"
+        body.append(f"{part} = {name}[{_shifted(starts[k])}]")
+        # As if added to zeros: -0.0 becomes 0.0.
+        body.append(f"{add}({args[k]}, {source.number(0.0, op.dtype) if k == order[0] else part}, {part})")
     if ahead + length < op.shape[0]:
         after.append(f"{name}[{ahead + length}:] = 0.0")
 
@@ -180,12 +188,14 @@ def _shifted(start: int) -> str:
 def _frame(source: Source, n: int, rows: Mapping[Any, int]) -> list[str]:
     """Return the head of the loop: buffers, and a last block that may be shorter."""
     lines, last = [], []
+    needed = sum(count * dtype.itemsize for dtype, count in rows.items())
+    block = next((length for length in _BLOCKS if length * needed <= _IN_CACHE), _BLOCKS[-1])
     for dtype, count in rows.items():
         buffers = ", ".join(f"b{dtype.num}_{k}" for k in range(count)) + ("," if count == 1 else "")
-        made = f"{source.function(np.empty, 'empty')}(({count}, {BLOCK}), {source.dtype(dtype)})"
+        made = f"{source.function(np.empty, 'empty')}(({count}, {block}), {source.dtype(dtype)})"
         lines += [f"scratch{dtype.num} = {made}", f"{buffers} = scratch{dtype.num}"]
         last.append(f"        {buffers} = scratch{dtype.num}[:, :j - i]")
-    lines += [f"for i in range(0, {n}, {BLOCK}):", f"    j = i + {BLOCK}"]
-    if n % BLOCK:
+    lines += [f"for i in range(0, {n}, {block}):", f"    j = i + {block}"]
+    if n % block:
         lines += [f"    if j > {n}:", f"        j = {n}", *last]
     return lines

@@ -1,5 +1,9 @@
 """Rewrites that move factors: ``sum(2 a b)`` to ``2 sum(a b)``, and ``p x + q x`` to ``(p + q) x``.
 
+``sum(100 t^2 + u^2)`` is ``100 sum(t^2) + sum(u^2)``, with sums that are dot products. No term is negative, so that the
+parts are as exact as the whole, and none is infinite before the whole is. A factor below 1 needs the guard below: its
+part might be.
+
 A factor of a power of two, or -1, is exact wherever it stands, short of overflow and underflow. It moves out of a
 vector if all uses of the vector end in sums, where it is a product of numbers.
 
@@ -23,6 +27,9 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 
 #: Terms of the longest sum that is factored, and operations up to which a number is looked for that tells of it.
 _MOST_TERMS, _FARTHEST = 16, 64
+#: Functions that add up from 0.0.
+_FROM_ZERO = frozenset({"sum", "scatter"})
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 #: Functions that are linear in an argument and add up its entries; and those that keep a factor of an argument.
 _SUMS = frozenset({"sum", "dot", "vecdot"})
 _KEEP = frozenset({"multiply", "reshape", "transpose", "matmul"})
@@ -76,7 +83,7 @@ def _factor(op: Op) -> float | None:
         return None
     if op.name == "negative":
         return -1.0
-    numbers = [a for a in op.args if a.__class__ is float]
+    numbers = [float(a) for a in op.args if a.__class__ in (float, int)]
     # The product with truth values or integers is a float; without its factor they would be added up as they are.
     if op.name != "multiply" or len(numbers) != 1 or not _alike(op.inputs[0], op):
         return None
@@ -99,10 +106,108 @@ def _times(op: Op, factor: float, ops: list[Op]) -> Op:
     return op
 
 
+def gathered(graph: Graph) -> Graph:
+    """Return the graph with ``2 a + b (2 c)`` as ``2 (a + b c)``.
+
+    Only powers of two above 1 move, with which the terms are infinite before the sum is. The sign of a zero is kept:
+    a negative factor moves only where all uses are sums and scatters, which begin with 0.0.
+    """
+    uses, readers, outputs = _uses(graph), _readers(graph), set(filter(_is_op, graph.outputs))
+    new: dict[Op, Op] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        op.args = tuple(new.get(a, a) if isinstance(a, Op) else a for a in op.args)
+        c, d = _outer_factors(op, uses)
+        negative = c < 0 and d < 0
+        if not c or (negative and (op in outputs or any(use.name not in _FROM_ZERO for use in readers.get(op, ())))):
+            ops.append(op)
+            continue
+        a, b = (_without_factor(x, uses, ops) for x in op.args)
+        name, function = ("add", np.add) if (c < 0) == (d < 0) else ("subtract", np.subtract)
+        total = _appended(Op(name, function, (b, a) if c < 0 < d else (a, b), {}, op), ops)
+        new[op] = _appended(Op("multiply", np.multiply, (total, -abs(c) if negative else abs(c)), {}, op), ops)
+        uses[new[op]] = uses[op]
+    return Graph(graph.inputs, ops, [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
+
+
+def _outer_factors(op: Op, uses: Mapping[Op, int]) -> tuple[float, float]:
+    """Return the factors of both terms of a sum, with their signs, if they are alike; else zeros."""
+    if op.name not in ("add", "subtract") or op.scalar or op.dtype not in _FLOATS or op.args[0] is op.args[1]:
+        return 0.0, 0.0
+    c, d = (_outer_factor(x, op, uses) for x in op.args)
+    return (c, d if op.name == "add" else -d) if abs(c) == abs(d) else (0.0, 0.0)
+
+
+def _outer_factor(x: Any, like: Op, uses: Mapping[Op, int], depth: int = 4) -> float:
+    """Return a power of two above 1 by which ``x`` or a factor of it, without other uses, is multiplied; else 0."""
+    if not isinstance(x, Op) or x.name != "multiply" or x.kwargs or not _alike(x, like) or uses[x] > 1 or not depth:
+        return 0.0
+    c = _factor(x)
+    if c is not None:
+        return c if abs(c) > 1 else 0.0
+    found = (_outer_factor(a, like, uses, depth - 1) for a in x.args)
+    return next(filter(None, found), 0.0)
+
+
+def _without_factor(x: Op, uses: Mapping[Op, int], ops: list[Op]) -> Op:
+    """Append the operations of a term without the factor that `_outer_factor` finds, and return the last."""
+    if _factor(x) is not None:
+        return x.inputs[0]
+    args = list(x.args)
+    i = 0 if _outer_factor(args[0], x, uses, 3) else 1
+    args[i] = _without_factor(args[i], uses, ops)
+    return _appended(x.with_args(args), ops)
+
+
+def split(graph: Graph, guarded: bool) -> Graph:
+    """Return the graph with a sum over multiples of squares as the sum of each; with ``guarded`` also of small ones."""
+    uses = _uses(graph)
+    new: dict[Op, Op] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        op.args = tuple(new.get(a, a) if isinstance(a, Op) else a for a in op.args)
+        squares = _squares(op, uses)
+        small = any(c < 1 for c, _ in squares)
+        if not squares or (small and not guarded) or squares[0][0] == len(squares) == 1:
+            ops.append(op)
+            continue
+        parts = [_times(_appended(Op("sum", op.function, (x,), {}, op), ops), c, ops) for c, x in squares]
+        new[op] = _added(parts, op, ops)
+        ops += _finite(new[op]) if small else []
+    return Graph(graph.inputs, ops, [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
+
+
+def _squares(op: Op, uses: Mapping[Op, int]) -> list[tuple[float, Op]]:
+    """Return the terms of a sum over all entries, as a factor and a square each; none if one is anything else."""
+    whole = op.args[0] if op.name == "sum" and op.scalar and op.kwargs.get("axis") is None else None
+    if not isinstance(whole, Op) or whole.dtype not in _FLOATS or uses[whole] > 1:
+        return []
+    found = [_square(x, whole, uses) for x in _terms(whole, uses)]
+    return [pair for pair in found if pair is not None] if None not in found else []
+
+
+def _square(x: Any, like: Op, uses: Mapping[Op, int]) -> tuple[float, Op] | None:
+    """Return a term as a positive number and a square, if it is a multiple of one and nothing else needs it."""
+    if not isinstance(x, Op) or x.name != "multiply" or not _alike(x, like) or uses[x] > 1:
+        return None
+    if x.args[0] is x.args[1]:
+        return 1.0, x
+    for c, rest in (x.args, x.args[::-1]):
+        if c.__class__ in (int, float) and 0 < c < math.inf:
+            found = _square(rest, like, uses)
+            return None if found is None else (c * found[0], found[1])
+    return None
+
+
+def _appended(op: Op, ops: list[Op]) -> Op:
+    ops.append(op)
+    return op
+
+
 def factored(graph: Graph) -> Graph:
     """Return the graph with common factors of sums taken out, and guards that the results are finite."""
     readers = _readers(graph)
-    uses = Counter([*(a for op in graph.ops for a in op.inputs), *filter(_is_op, graph.outputs)])
+    uses = _uses(graph)
     new: dict[Op, Op] = {}
     witnesses: set[Op] = set()
     ops: list[Op] = []
@@ -118,11 +223,16 @@ def factored(graph: Graph) -> Graph:
         else:
             ops.append(op)
         if op in witnesses:
-            finite = Op("isfinite", math.isfinite, (op,), {}, True)
-            ops += [finite, Op("guard", bool, (finite,), {"way": True}, True)]
+            ops += _finite(op)
     for op in ops:
         op.args = tuple(new.get(a, a) if isinstance(a, Op) else a for a in op.args)
     return Graph(graph.inputs, ops, [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
+
+
+def _finite(number: Op) -> list[Op]:
+    """Return the guard that a number is finite."""
+    finite = Op("isfinite", math.isfinite, (number,), {}, True)
+    return [finite, Op("guard", bool, (finite,), {"way": True}, True)]
 
 
 def _adds(op: Op) -> bool:
@@ -193,6 +303,10 @@ def _readers(graph: Graph) -> dict[Op, list[Op]]:
         for a in set(op.inputs):
             readers.setdefault(a, []).append(op)
     return readers
+
+
+def _uses(graph: Graph) -> Counter[Op]:
+    return Counter([*(a for op in graph.ops for a in op.inputs), *filter(_is_op, graph.outputs)])
 
 
 def _is_op(x: Any) -> bool:

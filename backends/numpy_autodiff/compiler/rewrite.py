@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.factors import factored, scaled
+from autodiff_compare.backends.numpy_autodiff.compiler.factors import factored, gathered, scaled, split
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, frozen
 from autodiff_compare.backends.numpy_autodiff.compiler.loop import hoisted, prune, watched
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import LONGEST, ones
@@ -26,8 +26,8 @@ REWRITES = {
     "cse": "compute equal expressions once",
     "identities": "x * 1, x / 1, -(-x), x + (-y), reshape to the same shape",
     "powers": "x ** n as products",
-    "dot": "sum(a * b) as a dot product",
-    "scale": "powers of two, and signs, out of sums",
+    "dot": "sum(a * b) as a dot product, sum(2 * a**2 + b**2) as two",
+    "scale": "powers of two, and signs, out of sums; 2 * a + 2 * b as 2 * (a + b)",
     "factor": "p * x + q * x as (p + q) * x, where a result tells whether it is finite",
     "dead": "leave out operations that no result needs",
 }
@@ -46,10 +46,12 @@ def optimize(graph: Graph, rewrites: frozenset[str]) -> Graph:
     if "scale" in rewrites:
         # What no result needs is no use of a factor.
         graph = scaled(_alive(graph))
-    if "dot" in rewrites:
-        graph = _dots(graph)
     if "identities" in rewrites:
         _negate_constants(graph)
+    if "scale" in rewrites:
+        graph = gathered(_alive(graph))
+    if "dot" in rewrites:
+        graph = _dots(split(_alive(graph), "factor" in rewrites))
     if "factor" in rewrites:
         graph = factored(_alive(graph))
     return _alive(graph) if "dead" in rewrites else graph

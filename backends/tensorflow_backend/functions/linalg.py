@@ -8,7 +8,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, tensor, widened
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import (
+    DType,
+    Tensor,
+    match,
+    promoted,
+    tensor,
+    widened,
+)
 
 __all__ = [
     "cholesky",
@@ -83,6 +90,11 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
 def tensordot(x1: Tensor, x2: Tensor, /, *, axes: Any = 2) -> Tensor:
     """Sum products over the last axes of ``x1`` and the first of ``x2``, or over the given pairs of axes."""
     return tf.tensordot(*match(x1, x2), axes)
+
+
+def einsum(subscripts: str, /, *operands: Tensor) -> Tensor:
+    """Sum products over indices, as in ``einsum("ij,jk->ik", A, B)``; NumPy's function, beyond the standard."""
+    return tf.einsum(subscripts, *promoted(*operands))
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:

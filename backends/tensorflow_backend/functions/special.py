@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from autodiff_compare.backends.special import Special
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import Tensor
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import Tensor, floating, promoted
 
 __all__ = ["special"]
 
@@ -25,22 +29,30 @@ def _log_softmax(x: Tensor, /, *, axis: int | None = None) -> Tensor:
     return tf.nn.log_softmax(x, axis=axis)
 
 
-special = Special(
-    "tensorflow",
-    {
-        "erf": tf.math.erf,
-        "erfc": tf.math.erfc,
-        "erfinv": tf.math.erfinv,
-        "lgamma": tf.math.lgamma,
-        "digamma": tf.math.digamma,
-        "expit": tf.math.sigmoid,
-        "logit": _logit,
-        "xlogy": tf.math.xlogy,
-        "betainc": tf.math.betainc,
-        "gammainc": tf.math.igamma,
-        "i0": tf.math.bessel_i0,
-        "i1": tf.math.bessel_i1,
-        "logsumexp": _logsumexp,
-        "log_softmax": _log_softmax,
-    },
-)
+def _of_floats(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a function that takes integers and several dtypes, of which TensorFlow's own takes none."""
+
+    @functools.wraps(function)
+    def call(*args: Tensor, **options: Any) -> Tensor:
+        return function(*map(floating, promoted(*args)), **options)
+
+    return call
+
+
+_OWN: dict[str, Callable[..., Tensor]] = {
+    "erf": tf.math.erf,
+    "erfc": tf.math.erfc,
+    "erfinv": tf.math.erfinv,
+    "lgamma": tf.math.lgamma,
+    "digamma": tf.math.digamma,
+    "expit": tf.math.sigmoid,
+    "logit": _logit,
+    "xlogy": tf.math.xlogy,
+    "betainc": tf.math.betainc,
+    "gammainc": tf.math.igamma,
+    "i0": tf.math.bessel_i0,
+    "i1": tf.math.bessel_i1,
+    "logsumexp": _logsumexp,
+    "log_softmax": _log_softmax,
+}
+special = Special("tensorflow", {name: _of_floats(function) for name, function in _OWN.items()})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,11 +35,12 @@ _TIMEOUT_S = 60.0
 _WORDS = {True: "kept", False: "BROKEN", None: "-"}
 #: Status of a cell -> how to repair it.
 _REMEDIES = {
-    Status.WRONG: "compare.py check {path} -b {backend} -o {operator}{dtypes} shows every error",
-    Status.ERROR: "make it work, or raise Unsupported with the reason",
-    Status.CRASH: "its process died: run the function on its own",
-    Status.TIMEOUT: "it did not answer in time: run the function on its own",
+    Status.WRONG: "{check} shows every error",
+    Status.ERROR: "make it work, or raise Unsupported with the reason; {check} shows where",
+    Status.CRASH: "its process died; {check} repeats it",
+    Status.TIMEOUT: "it did not answer in time; {check} repeats it",
 }
+_CHECK = "compare.py check {path} -b {backend} -o {operator}{dtypes}"
 #: An operator with a NumPy array on the left, which asks a variable only if its class says that it takes arrays.
 _OPERANDS = re.compile(r"unsupported operand type\(s\) for (\S+): 'numpy\.ndarray' and '(\w+)'")
 _OVER_NUMPY = "__array_ufunc__ = None, so that NumPy leaves the operation to it"
@@ -127,16 +129,21 @@ def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:
             remedy = _REMEDIES.get(Status(bad[0].status), "")
             if named := _OPERANDS.search(bad[0].message):
                 remedy = f"give {named[2]} the method of {named[1]} and its reflection, and {_OVER_NUMPY}"
-            told = remedy.format(path=_FUNCTIONS, backend=backend, operator=operator, dtypes=_dtypes(bad))
-            yield Finding(name, False, words, told)
+            path, quoted = shlex.quote(_FUNCTIONS), shlex.quote(backend)
+            check = _CHECK.format(path=path, backend=quoted, operator=operator, dtypes=_dtypes(bad))
+            yield Finding(name, False, words, remedy.format(check=check))
         elif len(refused) == len(rows):
             yield Finding(name, None, f"unsupported: {refused[0].message}")
         elif refused:
-            yield Finding(
-                name, True, f"right where offered; unsupported: {_cells(refused)}: {_first(refused[0].message)}"
-            )
+            yield Finding(name, True, f"right where offered; unsupported: {_refusals(refused)}")
         else:
             yield Finding(name, True, f"{len({c.problem for c in rows})} functions, {' and '.join(DTYPES)}")
+
+
+def _refusals(refused: Sequence[CellRow]) -> str:
+    """Return each reason with its cells: a dtype may be refused for all functions, and some in the others."""
+    reasons = dict.fromkeys(_first(row.message) for row in refused)
+    return "; ".join(f"{_cells([r for r in refused if _first(r.message) == reason])}: {reason}" for reason in reasons)
 
 
 def _cells(rows: Sequence[CellRow]) -> str:

@@ -133,7 +133,7 @@ function explorer(place, given) {
     walk(spec, function (part) {
       if (["value", "low"].includes(part.field) && part.type === "quantitative") {
         part.title = state.across === "calls" ? "total time, with preparation" : measure.title;
-        part.axis.labelExpr = measure.labels[state.across === "size" || state.across === "calls" ? "y" : "x"];
+        Object.assign(part.axis, measure.axes[state.across === "size" || state.across === "calls" ? "y" : "x"]);
         if (part.scale.type === "log") part.scale.base = measure.base;
       }
       if (part.field === "name") {
