@@ -11,10 +11,10 @@ from typing import Any
 
 from autodiff_compare import backends, taps
 from autodiff_compare.explaining.recording.program import Place
-from autodiff_compare.problems.base import declared, problem
+from autodiff_compare.problems import base
 
 _HERE = pathlib.Path(__file__).parents[1]
-_BACKENDS, _DECLARED = (pathlib.Path(str(package.__file__)).parent for package in (backends, declared))
+_BACKENDS, _BASE = (pathlib.Path(str(package.__file__)).parent for package in (backends, base))
 #: Files between an objective and the recorder. Their frames are no places of an objective.
 _BETWEEN = frozenset(
     map(
@@ -22,8 +22,8 @@ _BETWEEN = frozenset(
         (
             *_HERE.rglob("*.py"),
             *_BACKENDS.glob("*.py"),
-            *_DECLARED.glob("*.py"),
-            problem.__file__,
+            *(_BASE / "declared").glob("*.py"),
+            _BASE / "problem.py",
             taps.__file__,
         ),
     )
