@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.imports import imports, modules
 from tests.packaging import lowest
 from tests.packaging.builds import ROOT
 
@@ -64,6 +65,19 @@ def test_every_dependency_has_a_lower_bound_that_the_pins_keep() -> None:
     for one in lowest.requirements():
         assert [bound.operator for bound in one.specifier] == [">="], f"{one}: make lowest tries one bound"
         assert one.specifier.contains(PINS[canonicalize_name(one.name)], prereleases=True), one
+
+
+def test_the_package_imports_each_dependency() -> None:
+    """What tests alone import belongs to the extra ``test``."""
+    called = {name.partition(".")[0] for path in modules().values() for name, _ in imports(path)}
+    for path in modules().values():
+        called.update(re.findall(r'import_module\("(\w+)', path.read_text(encoding="utf-8")))
+    offered: dict[str, set[str]] = {}
+    for module, names in importlib.metadata.packages_distributions().items():
+        for name in names:
+            offered.setdefault(canonicalize_name(name), set()).add(module)
+    here = [canonicalize_name(one.name) for one in lowest.requirements() if installed(one.name)]
+    assert [name for name in here if not offered[name] & called] == []
 
 
 def test_the_page_on_installing_has_every_bound_and_pin() -> None:
