@@ -16,7 +16,7 @@ import tests.one_thread  # noqa: F401 - before anything else that loads NumPy
 
 # isort: split
 from autodiff_compare import backends
-from tests.selection import thorough
+from tests.selection import seconds, thorough
 
 # How long an example takes, or making one, says something about the machine and its load, and nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,15 +66,21 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of a file in one process, and those of an ``xdist_group``.
+    """Keep the tests of a file in one process, and those of an ``xdist_group``; start the longest first.
 
-    What a file's tests share, such as a fixture of the module, is made once then.
+    What a file's tests share, such as a fixture of the module, is made once then. What is left for the end is short, so
+    that no process waits long for the last one.
     """
     from xdist.scheduler import LoadGroupScheduling
 
     class ByGroupOrFile(LoadGroupScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return str(super()._split_scope(nodeid)).partition("::")[0]
+
+        def _assign_work_unit(self, node: Any) -> None:
+            longest = max(self.workqueue, key=lambda scope: seconds(scope, len(self.workqueue[scope])))
+            self.workqueue.move_to_end(longest, last=False)
+            super()._assign_work_unit(node)
 
     return ByGroupOrFile(config, log)
 
