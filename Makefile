@@ -8,6 +8,9 @@ PEERS ?= casadi chainer mygrad pytensor uncertainties
 # Extras that `make compare` installs: the frameworks that it runs, and what draws the report of a run.
 COMPARED := torch,tensorflow,jax,report
 
+# Where bytecode is not kept, every process that a test starts compiles the package, and every run of pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: compare test test-rest test-all lowest peers mutants lint docs site sample clean
 
 compare: $(VENV)/.compared

@@ -195,6 +195,43 @@ THOROUGH: Mapping[str, str] = {
     "timing/test_trials.py::test_both_sides_compute_the_same": "compiles every baseline of every framework",
 }
 
+#: File below ``tests/`` -> processor seconds of its tests, where they are far more than `_SHORT` for each.
+LONG: Mapping[str, float] = {
+    "crosschecks/test_composite.py": 130,
+    "studies/test_descent.py": 100,
+    "documents/test_documents.py": 90,
+    "engine/test_opinfo.py": 80,
+    "crosschecks/test_field.py": 70,
+    "engine/test_programs.py": 60,
+    "judge/test_magnitudes.py": 60,
+    "fuzzing/test_scripts.py": 50,
+    "crosschecks/test_curvature.py": 40,
+    "explaining/test_frameworks.py": 40,
+    "judge/test_mutants.py": 40,
+    "report/test_browser.py": 40,
+    "results/test_resume.py": 40,
+    "execution/test_faults.py": 35,
+    "conventions/test_agreement.py": 30,
+    "conventions/test_atlas.py": 30,
+    "execution/test_hostile.py": 30,
+    "fuzzing/test_campaign.py": 30,
+    "packaging/test_action.py": 30,
+    "results/test_killed.py": 30,
+    "documents/test_examples.py": 25,
+    "timing/test_trials.py": 25,
+    "cli/test_main.py": 20,
+    "documents/test_readme.py": 20,
+    "fuzzing/test_faults.py": 20,
+    "process/test_environment.py": 20,
+}
+#: Processor seconds that a test is taken to need.
+_SHORT = 0.1
+
+
+def seconds(scope: str, tests: int) -> float:
+    """Return about how long the tests of a file, or of an ``xdist_group``, take: the longest are started first."""
+    return max(LONG.get(scope.removeprefix("tests/"), 0.0), _SHORT * tests)
+
 
 def thorough(tests: Mapping[str, Sequence[Mapping[str, Any] | None]]) -> Iterator[tuple[str, int]]:
     """Yield the tests that ``make test`` leaves out.

@@ -10,7 +10,7 @@ import pytest
 from autodiff_compare.vocabulary import DTYPES, STANDARD_OPERATORS, Operator
 from tests.crosschecks.test_crosschecks import cells
 from tests.imports import ROOT
-from tests.selection import THINNER, THOROUGH, covering, features, few, spread, thorough
+from tests.selection import LONG, THINNER, THOROUGH, covering, features, few, seconds, spread, thorough
 
 
 def test_every_operator_backend_and_dtype_of_the_cross_checks_is_kept() -> None:
@@ -70,8 +70,14 @@ def test_the_first_few_values_are_kept() -> None:
     assert (a, b, c.values, [mark.name for mark in c.marks]) == ("a", "b", ("c",), ["thorough"])
 
 
-def test_every_test_that_is_left_out_exists() -> None:
-    for name in (*THOROUGH, *THINNER):
+def test_the_longest_are_started_first() -> None:
+    scopes = {"tests/engine/test_rules.py": 409, "tests/documents/test_documents.py": 94, "sphere": 60}
+    order = sorted(scopes, key=lambda scope: -seconds(scope, scopes[scope]))
+    assert order == ["tests/documents/test_documents.py", "tests/engine/test_rules.py", "sphere"]
+
+
+def test_every_test_that_is_named_exists() -> None:
+    for name in (*THOROUGH, *THINNER, *LONG):
         file, _, function = name.partition("::")
         tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
         assert not function or function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, name

@@ -22,7 +22,7 @@ from tests.selection import few
 O = Operator  # noqa: E741 - the operator of a row
 Z = np.array([1 + 1j, 2 - 0.5j])
 COMPOSITE = tuple(o for o in (*PARTS, *BATCHES) if o in COMPLEX and o != O.VALUE_AND_GRADIENT)
-SPECS = ("numpy", "torch", "jax:eager", "tensorflow:eager", "numpy:compiled")
+SPECS = ("numpy", "torch", "jax", "tensorflow:eager", "numpy:compiled")
 #: Several inputs, real and complex ones; holomorphic, real and other values.
 NAMES = ("real_gains", "complex_solve", "impedance", "kerr", "spectrum_moduli", "damped_oscillations")
 
