@@ -318,13 +318,7 @@ def apply_to_two(primitive: Primitive, x: Any, y: Any) -> Any:
     if where is not BOTH and top.held is not None and primitive.keeps:
         held = top.held
         args = (x, kept(held, y)) if where is FIRST else (kept(held, x), y)
-    node: Node = Node.result()
-    node.primal = out
-    node.tape = top
-    node.call = primitive._calls.get(where) or primitive.call(where)
-    node.args = args
-    node.flow = None
-    top.record(node)
+    node = record(out, top, primitive._calls.get(where) or primitive.call(where), args)
     if primitive.steep is not None and not primitive.tip:
         top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
@@ -337,6 +331,7 @@ def apply_to_one(primitive: Primitive, owner: Node) -> Any:
     top = owner.tape
     if primitive.constant and not top.symbolic:
         return out
+    # `record`, written out.
     node: Node = Node.result()
     node.primal = out
     node.tape = top
