@@ -143,6 +143,17 @@ def test_a_long_sum_is_compiled_in_linear_depth() -> None:
     assert_equal(np.asarray(made(X, Y)), np.asarray(f(X, Y)), rounding=4096.0)
 
 
+def test_a_long_chain_of_factors_is_compiled_without_recursion() -> None:
+    def f(x: Any) -> Any:
+        y, z = np.sin(x), np.cos(x)
+        for k in range(3000):
+            y, z = y * (1.0 + 1e-6 * k), (z * 4.0) * 0.25
+        return np.sum(y) + np.sum(np.exp(4.0 * z + np.tan(x) * 4.0))
+
+    made = compile(f, POINT, operator="value", rewrites=("dot", "scale", "factor", "dead"))
+    assert_equal(np.asarray(made(POINT)), np.asarray(f(POINT)), rounding=4096.0)
+
+
 def _in_32_bits(x: Any) -> Any:
     return (1e5 * x).astype(np.int32)
 

@@ -90,3 +90,27 @@ def test_rows_and_blocks_have_a_heavy_weight_each() -> None:
     block = np.reshape(a[0], (1, 2, 1))
     found = grad(lambda x: special.softmax(x, axis=(1, 2))[0, 0, 0])(block)
     np.testing.assert_allclose(found.ravel(), slopes[0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [7, 600, 40_000])
+def test_the_value_of_logaddexp_is_that_of_numpy_at_any_length(size: int) -> None:
+    x = 30 * np.sin(np.arange(float(size)))
+    for y in (x[::-1], x + 1e-9, np.zeros(size), 0.5, -x):
+        for a, b in ((x, y), (y, x)):
+            value, _ = jvp(np.logaddexp, (a, b), (np.zeros_like(a), np.zeros_like(b)))
+            np.testing.assert_allclose(value, np.logaddexp(a, b), rtol=4e-16, atol=4e-16)
+    for at, other in ((np.inf, np.inf), (-np.inf, -np.inf), (np.inf, -np.inf), (-np.inf, 1.0), (np.nan, 1.0)):
+        x[3], z = at, np.full(size, other)
+        for a, b in ((x, z), (z, x)):
+            # NumPy warns of nan.
+            with np.errstate(invalid="ignore"):
+                value, _ = jvp(np.logaddexp, (a, b), (np.zeros(size), np.zeros(size)))
+                np.testing.assert_allclose(value, np.logaddexp(a, b), rtol=4e-16)
+
+
+def test_the_slope_of_logaddexp_beside_zeros_is_that_beside_numbers_near_zero() -> None:
+    x = np.array([-700.0, -40.0, -1.0, -1e-300, -0.0, 0.0, 1e-300, 1.0, 40.0, 700.0, np.inf, -np.inf])
+    tiny = np.full(12, 5e-324)
+    for beside in (np.zeros(12), -np.zeros(12), 0.0, np.append(np.zeros(11), 5e-324), tiny):
+        found = grad(lambda x, y=beside: np.sum(np.logaddexp(x, y)[:-2]))(x)
+        np.testing.assert_allclose(found[:-2], 1 / (1 + np.exp(-x[:-2])), rtol=3e-16)

@@ -117,7 +117,7 @@ FAULTS: tuple[Fault, ...] = (
         "where",
     ),
     Line("arithmetic", "else g * a * 2.0", "else g * a", "multiply"),
-    Line("arithmetic", "d *= n if n == 3 else a * n", "d *= n", "power"),
+    Line("arithmetic", "d *= float(n)", "d *= 2.0", "power"),
     Line(
         "reductions",
         "return expand(g, x, axis, keepdims) * EXCLUSIVE(x, axis=axis)",

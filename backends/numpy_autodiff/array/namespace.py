@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.array import functions, special
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply_to_one, apply_to_two
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable
@@ -44,14 +44,13 @@ def _either(function: Any, handler: Any) -> Callable[..., Any]:
     plain_rule = handler.__class__ is Primitive and handler.entry is None
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if args and not kwargs and len(args) <= 2:
-            first, last = args[0], args[-1]
-            if isinstance(first, Node):
-                if last.__class__ is list:
-                    args = (first, as_array(last))
-                return apply(handler, args) if plain_rule else handler(*args)
-            if first.__class__ is np.ndarray and isinstance(last, Node):
-                return apply(handler, args) if plain_rule else handler(*args)
+        if len(args) == 1 and not kwargs and isinstance(args[0], Node):
+            return apply_to_one(handler, args[0]) if plain_rule else handler(args[0])
+        if len(args) == 2 and not kwargs:
+            first, last = args
+            if isinstance(first, Node) or (first.__class__ is np.ndarray and isinstance(last, Node)):
+                last = as_array(last) if last.__class__ is list else last
+                return apply_to_two(handler, first, last) if plain_rule else handler(first, last)
         if any(map(holds_variable, args)):
             args = tuple([as_array(a) if holds_variable(a) else a for a in args])
         return function(*args, **kwargs)

@@ -27,7 +27,7 @@ _COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater",
 #: Functions whose results share no memory with their arguments, as those of ufuncs.
 _FRESH = frozenset(
     {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
-    | {"convolve", "spread", "cumsum", "cumprod", "roll"}
+    | {"convolve", "spread", "cumsum", "cumprod", "roll", "logaddexp", "share"}
 )
 
 

@@ -186,15 +186,15 @@ def _squares(op: Op, uses: Mapping[Op, int]) -> list[tuple[float, Op]]:
     return [pair for pair in found if pair is not None] if None not in found else []
 
 
-def _square(x: Any, like: Op, uses: Mapping[Op, int]) -> tuple[float, Op] | None:
+def _square(x: Any, like: Op, uses: Mapping[Op, int], depth: int = 4) -> tuple[float, Op] | None:
     """Return a term as a positive number and a square, if it is a multiple of one and nothing else needs it."""
-    if not isinstance(x, Op) or x.name != "multiply" or not _alike(x, like) or uses[x] > 1:
+    if not isinstance(x, Op) or x.name != "multiply" or not _alike(x, like) or uses[x] > 1 or not depth:
         return None
     if x.args[0] is x.args[1]:
         return 1.0, x
     for c, rest in (x.args, x.args[::-1]):
         if c.__class__ in (int, float) and 0 < c < math.inf:
-            found = _square(rest, like, uses)
+            found = _square(rest, like, uses, depth - 1)
             return None if found is None else (c * found[0], found[1])
     return None
 

@@ -251,39 +251,36 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     A node; a (named) tuple of nodes for several outputs; a plain value where no argument is traced, or
     where the primitive has no derivative.
     """
-    if len(args) == 1:
-        owner = args[0]
-        if not kwargs:
-            return _apply_to_one(primitive, owner) if isinstance(owner, Node) else primitive.function(owner)
-        if not isinstance(owner, Node):
-            return primitive.function(owner, **kwargs)
-        where: tuple[int, ...] = FIRST
-        values: Sequence[Any] = (owner.primal,)
-        nested = isinstance(owner.primal, Node)
-    else:
-        where = topmost(args)
-        if not where:
-            return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
-        if len(args) == 2 and not kwargs:
-            x, y = args
-            a = x.primal if where is not SECOND else x
-            b = y.primal if where is not FIRST else y
-            if a.__class__ in PLAIN and b.__class__ in PLAIN:
-                return _applied_to_two(primitive, where, x, y, primitive.function(a, b))
-        owner = args[where[0]]
-        values = list(args)
-        for i in where:
-            values[i] = args[i].primal
-        nested = foreign = False
-        for value in values:
-            if value.__class__ not in PLAIN:
-                if isinstance(value, Node):
-                    nested = True
-                else:
-                    foreign = True
-        if foreign and primitive.entry is None:
-            args = [plain(a, f"in {primitive.name} of a variable") for a in args]
-            values = [a.primal if i in where else a for i, a in enumerate(args)]
+    if not kwargs:
+        if len(args) == 1:
+            (owner,) = args
+            return apply_to_one(primitive, owner) if isinstance(owner, Node) else primitive.function(owner)
+        if len(args) == 2:
+            return apply_to_two(primitive, *args)
+    where = FIRST if len(args) == 1 and isinstance(args[0], Node) else topmost(args)
+    if not where:
+        return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
+    return _apply_where(primitive, where, args, kwargs)
+
+
+def _apply_where(
+    primitive: Primitive, where: tuple[int, ...], args: Sequence[Any], kwargs: Mapping[str, Any] | None
+) -> Any:
+    """Do the same where the arguments at the positions ``where`` are traced."""
+    owner = args[where[0]]
+    values = list(args)
+    for i in where:
+        values[i] = args[i].primal
+    nested = foreign = False
+    for value in values:
+        if value.__class__ not in PLAIN:
+            if isinstance(value, Node):
+                nested = True
+            else:
+                foreign = True
+    if foreign and primitive.entry is None:
+        args = [plain(a, f"in {primitive.name} of a variable") for a in args]
+        values = [a.primal if i in where else a for i, a in enumerate(args)]
     if nested:
         out = apply(primitive, values, kwargs)
     else:
@@ -299,9 +296,22 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
-def _applied_to_two(primitive: Primitive, where: tuple[int, ...], x: Any, y: Any, out: Any) -> Any:
-    """Record the result ``out`` of two arguments with plain values, without keywords."""
-    top = (x if where is not SECOND else y).tape
+def apply_to_two(primitive: Primitive, x: Any, y: Any) -> Any:
+    """Do the same for two arguments without keywords."""
+    where: tuple[int, ...]
+    if not isinstance(y, Node):
+        if not isinstance(x, Node):
+            return primitive.function(x, y)
+        where, top, a, b = FIRST, x.tape, x.primal, y
+    elif not isinstance(x, Node):
+        where, top, a, b = SECOND, y.tape, x, y.primal
+    elif x.tape is y.tape:
+        where, top, a, b = BOTH, x.tape, x.primal, y.primal
+    else:
+        return _apply_where(primitive, topmost((x, y)), (x, y), None)
+    if a.__class__ not in PLAIN or b.__class__ not in PLAIN:
+        return _apply_where(primitive, where, (x, y), None)
+    out = primitive.function(a, b)
     if primitive.constant and not top.symbolic:
         return out
     args = (x, y)
@@ -314,14 +324,21 @@ def _applied_to_two(primitive: Primitive, where: tuple[int, ...], x: Any, y: Any
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
-def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
-    """Do the same for one argument without keywords, the most frequent case."""
+def apply_to_one(primitive: Primitive, owner: Node) -> Any:
+    """Do the same for one traced argument without keywords, the most frequent case."""
     value = owner.primal
     out = apply(primitive, (value,)) if isinstance(value, Node) else primitive.function(value)
     top = owner.tape
     if primitive.constant and not top.symbolic:
         return out
-    node = record(out, top, primitive._calls.get(FIRST) or primitive.call(FIRST), (owner,))
+    # `record`, written out.
+    node: Node = Node.result()
+    node.primal = out
+    node.tape = top
+    node.call = primitive._calls.get(FIRST) or primitive.call(FIRST)
+    node.args = (owner,)
+    node.flow = None
+    top.record(node)
     if primitive.steep is not None and not (primitive.tip and value.__class__ is _ndarray):
         top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node

@@ -245,11 +245,11 @@ POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
         "real": Pointwise("{0}", 0),
     }
 )
-_OWN = frozenset({"sech2", "decay", "tanh_by", "sech2_by", "share", "within", "beyond", "power", "real"})
+_OWN = frozenset({"sech2", "decay", "tanh_by", "sech2_by", "share", "logaddexp", "within", "beyond", "power", "real"})
 _FLOAT_OF = {np.dtype(np.float64): "np.float64", np.dtype(np.float32): "np.float32"}
 #: Functions that are computed in double precision, also of single numbers.
 _DOUBLE = frozenset({"exp", "tanh", "sech2", "decay", "tanh_by", "sech2_by", "logaddexp", "share"})
-_OF_TWO = frozenset({"power", "share", "tanh_by"})
+_OF_TWO = frozenset({"power", "share", "logaddexp", "tanh_by"})
 #: dtype -> the type that converts a number to it.
 TYPES: Mapping[Any, str] = MappingProxyType(
     _FLOAT_OF | {np.dtype(np.int64): "np.int64", np.dtype(np.bool_): "np.bool_"}

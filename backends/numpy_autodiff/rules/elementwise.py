@@ -17,7 +17,7 @@ from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
 from autodiff_compare.backends.numpy_autodiff.rules import limits
 from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, both, elementwise, has_zero, over
-from autodiff_compare.backends.numpy_autodiff.rules.logistic import BEYOND, SECH2, SHARE, SHARE2, WITHIN
+from autodiff_compare.backends.numpy_autodiff.rules.logistic import BEYOND, SECH2, SHARE, SHARE2, WITHIN, logaddexp
 from autodiff_compare.backends.numpy_autodiff.rules.powers import FLOAT_POWER, POWER
 from autodiff_compare.backends.numpy_autodiff.rules.where import hides_infinity, not_finite
 
@@ -350,7 +350,7 @@ UFUNCS: dict[Any, Any] = {
     np.minimum: _choice(np.minimum, np.less),
     np.fmax: _choice(np.fmax, lambda x, y: np.logical_or(np.greater(x, y), np.isnan(y))),
     np.fmin: _choice(np.fmin, lambda x, y: np.logical_or(np.less(x, y), np.isnan(y))),
-    np.logaddexp: elementwise(np.logaddexp, lambda ans, x, y: SHARE(x, y), lambda ans, x, y: SHARE(y, x)),
+    np.logaddexp: elementwise(logaddexp, lambda ans, x, y: SHARE(x, y), lambda ans, x, y: SHARE(y, x)),
     np.logaddexp2: elementwise(np.logaddexp2, lambda ans, x, y: SHARE2(x, y), lambda ans, x, y: SHARE2(y, x)),
     np.nextafter: both(np.nextafter, _same, lambda g, ans, x, y: None),
     np.ldexp: both(np.ldexp, lambda g, ans, x, n: np.ldexp(g, n)),

@@ -66,12 +66,20 @@ def _pull_matmul(node: Any, g: Any) -> None:
     a, b = x.primal, y.primal
     if g.__class__ is float:
         g = spread(g, node.primal)
-    if len(a.shape) == 2 == len(b.shape):
-        add_cotangent(x, _product(g, b.T), a)
-        add_cotangent(y, _product(a.T, g), b)
+    if g.__class__ is a.__class__ is b.__class__ is np.ndarray and a.ndim == 2 == b.ndim:
+        _send_fitting(x, g.dot(b.T), a)
+        _send_fitting(y, a.T.dot(g), b)
     else:
         add_cotangent(x, _matmul_x(g, None, a, b), a)
         add_cotangent(y, _matmul_y(g, None, a, b), b)
+
+
+def _send_fitting(x: Any, d: Any, value: Any) -> None:
+    """Add a cotangent that has the shape of its argument."""
+    if x.flow is None and d.dtype is value.dtype:
+        x.flow = d
+    else:
+        add_cotangent(x, d, value)
 
 
 MATMUL.specialise((0, 1), _pull_matmul)

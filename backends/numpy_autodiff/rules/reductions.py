@@ -23,8 +23,9 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import row_sums
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply, apply_to_one
 from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
 from autodiff_compare.backends.numpy_autodiff.rules.exclusive import EXCLUSIVE, RECURRENCE, backwards, delayed
 from autodiff_compare.backends.numpy_autodiff.rules.extremes import MAX, MIN, NANMAX, NANMIN, has_many_short_rows
@@ -63,6 +64,9 @@ def _pull_sum(node: Any, g: Any) -> None:
     """Send one number back from a sum over everything; it is written out only when an array is needed."""
     x = node.args[0]
     value = x.primal
+    if g.__class__ is float and x.flow is None and value.__class__ is np.ndarray and value.ndim:
+        x.flow = g
+        return
     number = g.__class__ is float or (g.__class__ is np.float64 and value.shape)
     add_cotangent(x, float(g) if number else _sum_vjp(g, None, value), value)
 
@@ -164,9 +168,9 @@ def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
         a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
     ) -> Any:
         if dtype is None and where is True and initial is None and not isinstance(axis, list):
-            return apply(
-                primitive, (a,), {"axis": axis, "keepdims": keepdims} if axis is not None or keepdims else None
-            )
+            if axis is None and not keepdims and isinstance(a, Node):
+                return apply_to_one(primitive, a)
+            return apply(primitive, (a,), {"axis": axis, "keepdims": keepdims})
         axis = tuple(axis) if isinstance(axis, list) else axis
         a = a if dtype is None else a.astype(dtype)
         if where is not True:

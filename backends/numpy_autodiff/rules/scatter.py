@@ -36,10 +36,13 @@ def _scatter(
         out = np.empty(shape, dtype)
         if start:
             out[:start] = 0
-        out[start:stop] = parts[0]
+        done = 2 if _share_a_slice(parts, indices, dtype) else 1
+        if done == 2:
+            np.add(parts[0], parts[1], out[start:stop])
+        else:
+            out[start:stop] = parts[0]
         if stop < shape[0]:
             out[max(start, stop) :] = 0
-        done = 1
     else:
         out = np.zeros(shape, dtype)
         done = 0
@@ -48,8 +51,20 @@ def _scatter(
     return out
 
 
+def _share_a_slice(parts: Sequence[Any], indices: Sequence[Any], dtype: Any) -> bool:
+    """Return whether the first two parts are arrays for the same slice."""
+    if len(parts) == 1 or indices[1].__class__ is not slice or indices[0] != indices[1]:
+        return False
+    a, b = parts[:2]
+    return a.__class__ is b.__class__ is np.ndarray and a.dtype is b.dtype is dtype and a.shape == b.shape
+
+
 def _add_at(out: Any, index: Any, part: Any) -> None:
-    if index.__class__ is slice or is_basic(index):
+    if index.__class__ is slice:
+        # Not ``out[index] += part``, which assigns the sum once more.
+        view = out[index]
+        view += part
+    elif is_basic(index):
         out[index] += part
     else:
         np.add.at(out, index, part)

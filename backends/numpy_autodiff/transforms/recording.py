@@ -143,8 +143,8 @@ class Recording:
             cls = value.__class__
             if cls is float:
                 value = _float64(value)
-            elif cls is _ndarray and value.dtype.kind in "fc":
-                if not value.shape:
+            elif cls is _ndarray and (value.dtype is _DOUBLE or value.dtype.kind in "fc"):
+                if not value.ndim:
                     value = value[()]
                 elif held is not None:
                     value = value.copy() if outlives else keep(held, value)
@@ -246,14 +246,12 @@ class Recording:
             if g.__class__ is float and value.__class__ is _float64:
                 found.append(_float64(g))
                 continue
-            if g.__class__ is not _ndarray or g.dtype is not _DOUBLE or g.dtype is not value.dtype:
+            if g.__class__ is not _ndarray or g.dtype is not _DOUBLE or value.dtype is not _DOUBLE:
                 g = _fitted(g, value)
             elif g.shape != value.shape:
                 g = fit(g, value)
             if g.__class__ is _ndarray:
-                if g.dtype.kind == "c":
-                    g = np.conj(g)
-                elif id(g) in seen or g.base is not None or not g.flags.writeable:
+                if g.base is not None or not g.flags.writeable or id(g) in seen:
                     g = g.copy()
                 seen.add(id(g))
             found.append(g)
@@ -261,14 +259,14 @@ class Recording:
 
 
 def _fitted(g: Any, value: Any) -> Any:
-    """Return a cotangent in the shape and dtype of ``value``; without one, zeros."""
+    """Return a cotangent in the shape and dtype of ``value``, conjugated; without one, zeros."""
     if g is None:
         plain = constant(value)
         return np.zeros_like(plain) if plain.shape else plain.dtype.type(0)
     g = g.dense() if g.__class__ is Scatter else spread(g, value) if g.__class__ is float else g
     if g.shape != value.shape or g.dtype != value.dtype:
         g = fit(g, value)
-    return g if g.__class__ is _ndarray or g.dtype.kind != "c" else np.conj(g)
+    return np.conj(g) if g.dtype.kind == "c" else g
 
 
 def record(f: Callable[..., Any], args: Sequence[Any], has_aux: bool = False) -> Recording:
