@@ -12,9 +12,11 @@ import numpy as np
 
 from autodiff_compare.judge.differences import FEW
 from autodiff_compare.judge.probe import Probe
+from autodiff_compare.judge.probe.observations import Direction
 from autodiff_compare.judge.singular import curvatures
 from autodiff_compare.judge.singular.slopes import MOST
 from autodiff_compare.judge.singular.subdifferential import contains
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Verdict
 
@@ -39,7 +41,8 @@ def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
     Returns
     -------
     bool
-        False also for other operators, and where there are too many entries at kinks to tell.
+        False also for other operators. Of more than `FEW` entries only the sum is judged: the derivative along the
+        direction that moves all of them alike. A tie stays a tie there, so that the maximum has a slope.
     """
     case, objective = probe.case, probe.objective
     if case.problem.normalise is not None:
@@ -50,8 +53,10 @@ def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
         return False
     matrix = np.asarray(probe.matrix(derivative), dtype=np.float64) / objective.unit
     columns = _suspects(objective.x)
-    if columns.size > FEW or len(matrix) > FEW:
+    if len(matrix) > FEW:
         return False
+    if columns.size > FEW:
+        return _outside_in_sum(probe, matrix, columns)
     for row, weights in enumerate(_weights(probe)):
         kinked = [j for j in columns.tolist() if probe.entry(row, j).verdicts[0] == Verdict.NONSMOOTH]
         entries = np.array(kinked, dtype=int)
@@ -63,6 +68,17 @@ def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
             if not contains(f, objective.x, objective.scales, entries, matrix[row, entries]):
                 return True
     return False
+
+
+def _outside_in_sum(probe: Probe, matrix: Array, columns: Array) -> bool:
+    """Return whether a row has another derivative along the direction that moves all of these inputs alike."""
+    u = np.full(columns.size, np.median(probe.objective.scales[columns]))
+    found, known = probe.objective.estimated(np.eye(len(matrix)), Direction(columns, u))
+    terms = matrix[:, columns] * u
+    slack = limits(probe.case.dtype).meaningful * np.abs(terms).sum(axis=1)
+    low = np.where(known, found.derivative - 3 * found.bar, found.low) - slack
+    high = np.where(known, found.derivative + 3 * found.bar, found.high) + slack
+    return bool(((terms.sum(axis=1) < low) | (terms.sum(axis=1) > high)).any())
 
 
 def _outside_curvatures(probe: Probe, derivative: Sequence[Array]) -> bool:

@@ -151,7 +151,9 @@ class Tolerances:
     def centre(self) -> tuple[Array, ...]:
         """Return the mean of the samples: our engine's result. Empty if there is none."""
         self._draw()
-        return () if self.note else tuple(sum(leaf) / len(leaf) for leaf in zip(*self._samples, strict=True))
+        # Parts are added, as the sum of all may overflow.
+        leaves = zip(*self._samples, strict=True)
+        return () if self.note else tuple(sum(sample / len(leaf) for sample in leaf) for leaf in leaves)
 
     def measured(self, want: Sequence[Array] | None = None) -> tuple[Array, ...] | None:
         """Return the spread of each entry; `None` if it cannot be measured, or our engine does not give ``want``."""

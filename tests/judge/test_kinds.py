@@ -271,6 +271,20 @@ def test_a_subgradient_is_right_at_any_number_of_kinks(f: Any, low: float, high:
     assert overall(judge([outside]))[0] == Status.WRONG
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["by differences", "closed form"])
+def test_entries_of_a_large_tie_are_judged_by_their_sum(closed: bool) -> None:
+    """Moved alike, tied entries stay tied: the sum of the gradient of their maximum is 1."""
+    n = 65
+    first_of_all = np.eye(1, n)[0]
+    reference = {Operator.GRADIENT: lambda x: first_of_all} if closed else {}
+    case = case_at(lambda x, *, xp: xp.max(x), np.full(n, 0.7), reference=reference)
+    judge = Judge(case, None if closed else NUMERICAL)
+    for right in (first_of_all, np.full(n, 1 / n)):
+        assert overall(judge([right]))[0] == Status.OK
+    for wrong in (np.full(n, 2 / n), np.full(n, 0.5), 0.9 * np.full(n, 1 / n)):
+        assert overall(judge([wrong]))[0] == Status.WRONG
+
+
 def notes(comparisons: Sequence[Comparison]) -> str:
     return " ".join(c.note for c in comparisons)
 

@@ -113,8 +113,13 @@ class Estimates:
     @property
     def decided(self) -> Array:
         """Return where the bar is narrow enough to decide: at most `MEANINGFUL` of the derivative, or `zero`."""
+        return (self.resolved | self.zero) & self.smooth
+
+    @property
+    def resolved(self) -> Array:
+        """Return where three bars are at most `MEANINGFUL` of the derivative."""
         with np.errstate(all="ignore"):
-            narrow: Array = (3 * self.bar <= MEANINGFUL * np.abs(self.derivative)) | self.zero
+            narrow: Array = 3 * self.bar <= MEANINGFUL * np.abs(self.derivative)
         return narrow & self.smooth
 
     @property

@@ -92,7 +92,7 @@ class DirectionalProbe:
         k = judged.worst
         order = "differences along the direction" if self.case.operator == Operator.TAYLOR else "second differences"
         how = f"{order}, in steps down to {float(found.step[k]):.2g} of it"
-        return summary(judged, k, Place(None, self._in_words(int(places[k])), 1.0, how), NOTHING_UNSEEN, unit)
+        return summary(judged, k, Place(None, self._in_words(int(places[k])), (), how), NOTHING_UNSEEN, unit)
 
     @functools.cached_property
     def observed(self) -> tuple[Array, Estimates] | None:

@@ -31,6 +31,8 @@ _MOST_WIDE = 2**12
 #: Bits by which the entries of a given tangent may differ, in units of the inputs, to be moved together.
 _BITS_TOGETHER = 14
 _MOST_PARTS = 4
+#: Part of the middle input below which steps in proportion to that one may miss the scale of an input.
+_FAR_BELOW = 2.0**-20
 #: Binary exponent of the outputs beyond which they are divided by a power of two.
 _EXTREME = 500
 _ONE = np.ones((1, 1))
@@ -136,14 +138,18 @@ class Estimator:
         """Return the estimate along the given tangent, which may move inputs of very different sizes.
 
         First no input counts as smaller than the middle one of its leaf. If that decides nothing, the function may live
-        on the scale of small inputs: each then counts with its own size.
+        on the scale of small inputs. An input far below the middle one may have another unit, whose scale no step saw:
+        what is resolved in steps of each input's own size stands.
         """
         middle = np.concatenate([np.full(p.stop - p.start, _middle(self.scales[p])) for p in self.parts])
         found = self._by_parts(np.maximum(self.scales, middle), estimate)
-        if found.decided.all():
+        if not found.decided.all():
+            found = self._by_parts(np.maximum(self.scales, middle * 2.0**-30), estimate)
+        if not ((self.scales < _FAR_BELOW * middle) & (self._tangent != 0)).any():
             return found
-        # An entry of 1e-300 among others of 1 is a zero, not an input of another unit.
-        return self._by_parts(np.maximum(self.scales, middle * 2.0**-30), estimate)
+        # In steps of its own size an entry of 1e-300 that is a zero among others of 1 resolves nothing.
+        own = self._by_parts(self.scales, estimate)
+        return Estimates.choose((found, own), own.resolved.astype(int).tolist())
 
     def _by_parts(self, scale: Array, estimate: Callable[[Array], Estimates]) -> Estimates:
         """Return the estimate along the tangent, as the sum of those along its parts.

@@ -198,11 +198,23 @@ class Judged:
 
 @dataclass(frozen=True)
 class Place:
-    """An observation in words: its position in the matrix if it is an entry, its size, and how it was obtained."""
+    """An observation in words.
+
+    Parameters
+    ----------
+    position
+        Row and column in the matrix, if it is an entry.
+    words
+        The entry or the direction.
+    lengths
+        By how much both sides move, whose product may overflow.
+    how
+        How the estimate was obtained.
+    """
 
     position: tuple[int, int] | None
     words: str
-    length: float
+    lengths: tuple[float, ...]
     how: str
 
 
@@ -231,7 +243,9 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         numbers = np.array(
             [judged.got[k], *(getattr(judged.found, n)[k] for n in ("derivative", "bar", "low", "high"))], float
         )
-        got, expected, bar, low, high = (numbers / place.length * unit).tolist()
+        for length in place.lengths:
+            numbers = numbers / length
+        got, expected, bar, low, high = (numbers * unit).tolist()
         bar, low, high = abs(bar), min(low, high), max(low, high)
         error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)

@@ -82,7 +82,8 @@ class Group:
         """
         part, r = T[:, self.direction.indices], np.abs(self.direction.values)
         left = np.abs(self.fixed)
-        linear: Array = np.asarray(left @ (part @ r))
+        with np.errstate(over="ignore"):
+            linear: Array = np.asarray(left @ (part @ r))
         # Entries times the sizes of both sides have the unit of the function: their squares are comparable.
         rows, columns = _largest(left.max(axis=0, initial=0.0)), _largest(r)
         unit = linear.max(initial=0.0)

@@ -154,7 +154,10 @@ class Probe:
     def entry(self, row: int, column: int) -> Estimates:
         """Return the estimate of one entry of the matrix, in the user's units."""
         i, j = (column, row) if self._second_order else (row, column)
-        return self._alone(i, j).found.divided(self._length(i, j)).divided(1 / self.objective.unit)
+        found = self._alone(i, j).found
+        for length in self._lengths(i, j):
+            found = found.divided(length)
+        return found.divided(1 / self.objective.unit)
 
     @functools.cached_property
     def groups(self) -> list[Group]:
@@ -275,12 +278,12 @@ class Probe:
             self._entries[i, j] = self._group(fixed, direction)
         return self._entries[i, j]
 
-    def _length(self, i: int, j: int) -> float:
-        """Return the size of the observation of entry (i, j), in the user's units."""
+    def _lengths(self, i: int, j: int) -> tuple[float, ...]:
+        """Return by how much both sides move in the observation of entry (i, j); their product may overflow."""
         if self.case.operator in (Operator.STEP, Operator.JVP):
-            return 1.0
-        scales = self.objective.scales
-        return float(scales[j] * (scales[i] if self.case.operator in HESSIANS else 1.0))
+            return ()
+        scales = self.objective.scales.tolist()
+        return (scales[j], scales[i]) if self.case.operator in HESSIANS else (scales[j],)
 
     @property
     def _rows(self) -> int:
@@ -293,7 +296,9 @@ class Probe:
 
     def _seen_from(self, M: Any) -> Any:
         """Return a matrix in units of the objective, with the side that varies as columns."""
-        return (M.T if self._second_order else M) / self.objective.unit
+        # What overflows is found by `_out_of_range`.
+        with np.errstate(over="ignore", under="ignore"):
+            return (M.T if self._second_order else M) / self.objective.unit
 
     def _judged(self, groups: Sequence[Group], M: Any, T: Any) -> Judged:
         sizes = [g.found.bar.size for g in groups]
@@ -355,13 +360,13 @@ class Probe:
         i, j = np.flatnonzero(fixed), group.direction.entry
         if j is None or i.size != 1 or self.case.problem.normalise is not None:
             words = f"a direction of {max(group.direction.indices.size, i.size)} entries"
-            return Place(None, words, 1.0, f"{order} differences along it, in steps down to {step:.2g} of it")
+            return Place(None, words, (), f"{order} differences along it, in steps down to {step:.2g} of it")
         position = (j, int(i[0])) if self._second_order else (int(i[0]), j)
         moved = "the tangent" if self.case.operator == Operator.JVP else "it"
-        length = float(fixed[i[0]] * group.direction.values[0])
+        lengths = (float(fixed[i[0]]), float(group.direction.values[0]))
         smallest = step * abs(float(group.direction.values[0]))
         how = f"{order} differences along {moved}, in steps down to {smallest:.2g}"
-        return Place(position, self._in_words(*position), length, how)
+        return Place(position, self._in_words(*position), lengths, how)
 
     def _in_words(self, row: int, column: int) -> str:
         """Return an entry's index in its leaf, and the number of the leaf if there are several."""
