@@ -89,6 +89,9 @@ _ASARRAY = "xp.asarray(A) makes it an array of the backend"
 _TAKE = "xp.take(x, i, axis=0) works on every backend"
 _DTYPES = "xp.astype(y, x.dtype) gives both one dtype on every backend"
 
+#: Similarity from which a name is taken for a misspelt one: ``summ`` for ``sum``, but not ``nosuch`` for ``cosh``.
+_CLOSE = 0.75
+
 #: Patterns of messages that several backends have, and the hints.
 _SHARED: tuple[tuple[str, str], ...] = (
     (r"unexpected keyword argument 'dim'|missing .*\bdim\b", _AXIS),
@@ -178,7 +181,8 @@ def _similar(name: str, place: Any, xp: Any) -> list[str]:
     """Return the names that all backends have and that are similar to one which ``place``, a namespace, lacks."""
     for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT), ("special", SPECIAL)):
         if place is (getattr(xp, extension, None) if extension else xp):
-            return [f"xp.{extension}{'.' if extension else ''}{n}" for n in difflib.get_close_matches(name, names, n=2)]
+            close = difflib.get_close_matches(name, names, n=2, cutoff=_CLOSE)
+            return [f"xp.{extension}{'.' if extension else ''}{each}" for each in close]
     return []
 
 
