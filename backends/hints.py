@@ -15,6 +15,7 @@ from typing import Any
 
 from autodiff_compare.backends.array_api import FFT, LINALG, NAMES
 from autodiff_compare.backends.operators.objective import Unsupported
+from autodiff_compare.backends.special import NAMES as SPECIAL
 
 #: Name in NumPy or PyTorch -> the spelling of the standard.
 SPELLINGS: Mapping[str, str] = MappingProxyType(
@@ -88,6 +89,9 @@ _NUMBERS = "functions of xp (xp.sin for math.sin and np.sin) take the arrays of 
 _ASARRAY = "xp.asarray(A) makes it an array of the backend"
 _TAKE = "xp.take(x, i, axis=0) works on every backend"
 _DTYPES = "xp.astype(y, x.dtype) gives both one dtype on every backend"
+
+#: Similarity from which a name is taken for a misspelt one: ``summ`` for ``sum``, but not ``nosuch`` for ``cosh``.
+_CLOSE = 0.75
 
 #: Patterns of messages that several backends have, and the hints.
 _SHARED: tuple[tuple[str, str], ...] = (
@@ -175,10 +179,11 @@ def _name_of_the_standard(error: BaseException, xp: Any) -> str:
 
 
 def _similar(name: str, place: Any, xp: Any) -> list[str]:
-    """Return the names of the standard that are similar to one which ``place``, a namespace, lacks; at most two."""
-    for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT)):
+    """Return the names that all backends have and that are similar to one which ``place``, a namespace, lacks."""
+    for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT), ("special", SPECIAL)):
         if place is (getattr(xp, extension, None) if extension else xp):
-            return [f"xp.{extension}{'.' if extension else ''}{n}" for n in difflib.get_close_matches(name, names, n=2)]
+            close = difflib.get_close_matches(name, names, n=2, cutoff=_CLOSE)
+            return [f"xp.{extension}{'.' if extension else ''}{each}" for each in close]
     return []
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.text import Text
 
 from autodiff_compare.cli.exits import FAILED, USAGE
 from autodiff_compare.cli.messages import as_called, complain
@@ -30,9 +31,9 @@ class _Console(Console):
     A reader which has gone is left to `cli.main`; Rich would exit with code 1, which means a wrong result.
     """
 
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print objects; in strings, the commands as this program was called."""
-        super().print(*(as_called(each) if isinstance(each, str) else each for each in objects), **options)
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string to print, also one within a table or group, with its commands as this program was called."""
+        return super().render_str(as_called(text), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -113,7 +113,11 @@ def differences(
 
 
 def _largest(part: int, a: Array, b: Array, allowed: Array) -> Difference | None:
-    """Return the entry that differs most in units of its tolerance; `None` if all are within it."""
+    """Return the entry that differs most in units of its tolerance; `None` if all are within it.
+
+    Of entries that differ beyond doubt, it is the one with the largest difference: their tolerances, measured on a few
+    samples, depend on the processor.
+    """
     far = np.ravel(absolute_difference(a, b))
     # Both nan is the same answer. One nan, or an infinite difference, is beyond any tolerance.
     far = np.where(np.ravel(np.isnan(a) & np.isnan(b)), 0, np.where(np.isnan(far), np.inf, far))
@@ -122,6 +126,7 @@ def _largest(part: int, a: Array, b: Array, allowed: Array) -> Difference | None
         return None
     with np.errstate(all="ignore"):
         excess = np.where(far > limit, far / limit, 0)
-    entry = int(np.argmax(excess))
+    certain = np.fmin(excess, _BEYOND_DOUBT)
+    entry = int(np.argmax(np.where(certain == certain.max(), far, 0)))
     first, second = (float(np.ravel(x)[entry]) for x in (a, b))
     return Difference(part, entry, first, second, float(limit[entry]), float(excess[entry]))

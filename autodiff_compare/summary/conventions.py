@@ -75,7 +75,7 @@ def _legend(out: Console) -> None:
 def _families(rows: Sequence[ConventionRow], specs: Sequence[str], dtype: str, out: Console) -> None:
     table = plain_table(f"Answers that do not agree, by family and class ({dtype})")
     table.add_column("family", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True, min_width=2)
+    table.add_column("cases", justify="right", no_wrap=True)
     for spec in specs:
         table.add_column(spec.replace(":", "\n:"), no_wrap=True)
     for family in dict.fromkeys(row.family for row in rows):
@@ -192,14 +192,15 @@ def sentence(rows: Sequence[ConventionRow], specs: Sequence[str]) -> str:
     """Return the result in a sentence: cases, conventions that differ, defects of each backend."""
     cases = dict.fromkeys(row.case for row in rows)
     families = len(dict.fromkeys(row.family for row in rows))
-    defects = [f"{sum(r.classed == Class.DEFECT and spec_of(r) == s for r in rows)} on {s}" for s in specs]
+    per = Counter(spec_of(row) for row in rows if row.classed == Class.DEFECT)
+    defects = [f"{per[spec]} on {spec}" for spec in specs if per]
     differ = sum(
         len({answer(r) for r in rows if r.case == case and r.classed == Class.CONVENTION}) > 1 for case in cases
     )
     return (
         f"{plural(len(cases), 'case')} in {plural(families, 'family', 'families')} on {plural(len(specs), 'backend')}. "
         f"Conventions differ in {differ}. "
-        f"Defects: {', '.join(defects)}."
+        f"Defects: {', '.join(defects) or 'none'}."
     )
 
 

@@ -95,10 +95,11 @@ def _uncompared(found: Recommendation) -> Iterator[str]:
     yield f"Not sure: {'; '.join(_causes(found))}. Repeat on an idle machine."
     far = len([c for c in found.uncompared if c not in found.open_to])
     if found.open_to:
-        behind = f"; the other {far} are far behind" if far > 1 else "; the other one is far behind" if far else ""
+        others = f"the totals of the other {far} are" if far > 1 else "the total of the other one is"
+        behind = f"; {others} over {NEAR:g} times as large" if far else ""
         yield f"Open: {_names(c.spec for c in found.open_to)} could be cheaper{behind}."
     else:
-        yield f"None of these is near: each is further behind than a factor of {NEAR:g}."
+        yield f"Every other total is over {NEAR:g} times as large."
 
 
 def _causes(found: Recommendation) -> Iterator[str]:

@@ -361,7 +361,7 @@ def test_a_method_of_an_object_is_sent_and_integers_are_floats() -> None:
     [
         (quadratic, [True, False], {}, "got True or False for x"),
         (quadratic, np.ma.array([1.0, 2.0], mask=[0, 1]), {}, "got a masked array for x in compare()"),
-        (quadratic, ([1.0], [2.0]), {}, "INPUTS of 2 values"),
+        (quadratic, ([1.0], [2.0]), {}, "got x of 2 values"),
         (quadratic, {"y": [1.0]}, {}, "got no value for x in compare(): expected {'x': ...}, or a tuple around"),
         (quadratic, {"x": [1.0, 2.0], "y": [1.0]}, {}, "got values for x, y in compare()"),
         (quadratic, [1.0, 2.0], {"rounds": 2.5}, "got rounds=2.5"),

@@ -59,6 +59,7 @@ SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("round", lambda x, xp: round(x[0]) * x[1], ("torch", "numpy"), "xp.round"),
     ("misspelt", lambda x, xp: xp.summ(x), ("numpy", "torch", "tensorflow", "jax"), "did you mean xp.sum?"),
     ("misspelt in linalg", lambda x, xp: xp.linalg.vector_nrom(x), ("numpy", "jax"), "xp.linalg.vector_norm?"),
+    ("misspelt in special", lambda x, xp: xp.special.expt(x), ("numpy", "torch", "jax"), "mean xp.special.expit?"),
     ("relu", lambda x, xp: xp.sum(xp.relu(x)), ("numpy", "jax"), "xp.maximum(x, 0.0)"),
     ("random numbers", lambda x, xp: xp.sum(xp.random.normal(size=3) * x), ("jax",), "drawn beforehand"),
     ("no result", lambda x, xp: None, ("torch", "jax"), "has to be an array"),

@@ -90,7 +90,7 @@ def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(tmp_path: pat
     (folder,) = tmp_path.iterdir()
     words = "".join(out.split())
     assert "interrupted:" in words
-    assert f"goonwithcompare.pyrun--resume{folder}" in words
+    assert f"goonwithpythoncompare.pyrun--resume{folder}" in words
     assert main(["show", str(folder)]) == OK
 
 

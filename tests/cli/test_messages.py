@@ -6,12 +6,15 @@ import os
 import sys
 
 import pytest
+from rich.console import Group
+from rich.styled import Styled
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console
 from autodiff_compare.cli.exits import USAGE
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.messages import as_called
+from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.vocabulary import Operator
 
 
@@ -66,3 +69,16 @@ def test_the_help_of_a_run_lists_the_operators(capsys: pytest.CaptureFixture[str
         parser().parse_args(["run", "--help"])
     shown = capsys.readouterr().out.split(os.linesep + "  -o OPERATOR")[1].split("  --size")[0]
     assert {word.strip(",;") for word in shown.split()} >= set(map(str, Operator))
+
+
+def test_commands_within_tables_and_groups_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/autodiff-compare"])
+    table = plain_table("")
+    table.add_column("next")
+    table.add_row("compare.py show latest")
+    console().print(Group(table, Styled("compare.py check PROBLEM shows every error.", "dim")))
+    shown = capsys.readouterr().out
+    assert "autodiff-compare show latest" in shown
+    assert "autodiff-compare check PROBLEM shows every error." in shown

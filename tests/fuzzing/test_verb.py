@@ -83,6 +83,8 @@ def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, caps
     capsys.readouterr()
     assert main(["show", str(folder)]) == OK
     assert "random programs with" in capsys.readouterr().out
+    assert main(["runs", "--out", str(tmp_path)]) == OK
+    assert "no finding" in capsys.readouterr().out
     summary = (folder / "summary.md").read_text(encoding="utf-8")
     assert "Random programs with" in summary
     assert "no results" not in summary

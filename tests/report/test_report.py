@@ -474,7 +474,7 @@ def test_groups_with_a_flagged_time_are_left_out_of_the_profile(read: Record) ->
     # Every time of b at 32 inputs is flagged; a is fastest in the other six groups.
     assert profile.ratios(read, "float64")["a"] == [1.0] * 6
     (drawn,) = profile.pictures(read, backend_looks(read.specs))
-    assert "Of 6 groups of cells, a is fastest in 6" in drawn.sentence
+    assert "Of 6 groups of cells, a is fastest in all" in drawn.sentence
     assert drawn.sentence.endswith("Left out, since a time is flagged: 6 groups.")
 
 

@@ -95,8 +95,8 @@ def sections(record: Record) -> Sequence[Section]:
         "first": _first(cells, next(iter(measures))),
     }
     lead = (
-        "Choose cells and a quantity. Hover over a marker for its value, interval and error. Click a backend to take "
-        "it out or to put it back."
+        "Choose cells and a quantity. Hover over a marker for its value, the 95 % interval of a median time, and its "
+        "error. Click a backend to take it out or to put it back."
     )
     return (Section("explore", "Explore", lead, (Explorer(given),)),)
 

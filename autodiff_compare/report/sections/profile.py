@@ -68,10 +68,11 @@ def _sentence(record: Record, dtype: str, found: Ratios) -> str:
     groups = len(next(iter(found.values())))
     first = {s: sum(r == 1 for r in values) for s, values in found.items()}
     best = max(first, key=lambda s: first[s])
-    words = f"Of {wording.plural(groups, 'group')} of cells, {best} is fastest in {first[best]}"
+    share = "all" if first[best] == groups else first[best]
+    words = f"Of {wording.plural(groups, 'group')} of cells, {best} is fastest in {share}"
     factors = {s: max((r for r in values if r < math.inf), default=math.inf) for s, values in found.items()}
     whole = {s: f for s, f in factors.items() if math.inf not in found[s]}
-    if whole:
+    if whole and first[best] < groups:
         near = min(whole, key=lambda s: whole[s])
         words += f"; {near} never takes more than {formatting.ratio(whole[near])} the time of the fastest"
     failed = {s: sum(r == math.inf for r in values) for s, values in found.items()}

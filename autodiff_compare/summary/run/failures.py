@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.styled import Styled
 
 from autodiff_compare.results.tables import specs_of
 from autodiff_compare.summary.terminal import plain_table
@@ -71,7 +71,7 @@ def table(failures: pd.DataFrame) -> RenderableType:
         words = str(why if several and lacks[group.index[0]] else group["message"].iloc[0])
         backends, operators = (", ".join(dict.fromkeys(names)) for names in (specs[group.index], group["operator"]))
         made.add_row(_some(group["problem"]), backends, operators, because(str(status), words))
-    return Group(made, *(Text(words, style="dim") for words in remedies(failures["status"], failures["message"])))
+    return Group(made, *(Styled(words, "dim") for words in remedies(failures["status"], failures["message"])))
 
 
 def _without_names(message: str, operator: str) -> str:

@@ -122,8 +122,9 @@ def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tupl
         if not isinstance(together, (tuple, list)) or len(together) != len(names):
             got = f"{len(together)} values" if isinstance(together, (tuple, list)) else type(together).__name__
             one = "; write an array as a list: a tuple holds several values" if isinstance(together, tuple) else ""
+            name = "x" if "__name__" not in values else "INPUTS"  # the dictionary of a call, or a module's namespace
             raise ProblemError(
-                f"got INPUTS of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}{one}"
+                f"got {name} of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}{one}"
             )
         return list(zip(names, together, strict=True))
     absent = [name for name in names if name not in values]

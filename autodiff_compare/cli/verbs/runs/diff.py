@@ -355,7 +355,8 @@ def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     rounds = {c: (a.rounds.get(c, ()), b.rounds.get(c, ())) for c in common if c not in moved}
     timed = [c for c, sides in rounds.items() if min(map(len, sides)) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]
-    parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
+    both = formatting.plural(len(common), "cell")
+    parts = [f"{both} in both runs, {len(timed)} timed in {ENOUGH_ROUNDS} rounds or more in each"]
     parts += [f"{kind} {count}" for kind, count in counts if count]
     # Cells of one run alone do not tell whether the others changed.
     if common and not any(count for kind, count in counts if kind not in (APPEARED, MISSING, DISAPPEARED)):

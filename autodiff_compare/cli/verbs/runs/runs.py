@@ -125,7 +125,7 @@ def _results(folder: pathlib.Path, planned: str) -> str:
         count = sum(1 for _ in _rows(folder / f"{table}.csv"))
         if count:
             return plural(count, noun)
-    return "nothing yet"
+    return "no finding" if any(_rows(folder / "fuzz.csv")) else "nothing yet"
 
 
 def _rows(path: pathlib.Path) -> Iterator[dict[str, str]]:

@@ -195,8 +195,8 @@ def show(
     for line in random_programs.findings(rows, folder, backends_as_written):
         out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"\n{plural(found.count, 'program')}: {len(found.coverage.operations)} of {len(OPERATIONS)} operations, "
-        f"{plural(len(found.coverage.pairs), 'pair')} of them; {random_programs.told(rows)}. "
+        f"\n{plural(found.count, 'program')} used {len(found.coverage.operations)} of {len(OPERATIONS)} operations and "
+        f"{plural(len(found.coverage.pairs), 'pair')} of operations; {random_programs.told(rows)}. "
         f"Processor time: {used_s:.0f} s.",
         markup=False,
     )
