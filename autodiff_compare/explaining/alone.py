@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autodiff_compare.explaining.evaluation import request
+from autodiff_compare.explaining.parting import Difference
 from autodiff_compare.explaining.recording.program import Program, Step, Variable
 from autodiff_compare.explaining.recording.views import Slot, View, operation, operation_view, real_shape
 from autodiff_compare.explaining.workers import Ask
@@ -122,9 +123,9 @@ def tried(
         The operand that receives the cotangent in question, or the result in question; and the flat entry.
     """
     known, floats = program.variables(), [v for v in step.results if v.active]
-    found = operation(program, step)
-    if not found.uses or (slot.use is None and slot.variable not in floats):
+    if not floats or (slot.use is None and slot.variable not in floats):
         return None
+    found = operation(program, step)
     weights = _joined(around.cotangents, floats) if around.operator is Operator.HVP else None
     view = operation_view(program, found, weights)
     case = Case(
@@ -144,6 +145,25 @@ def tried(
     # Of several results, the operation returns one vector. The tangent of it stands in the place of the weights.
     before = sum(math.prod(real_shape(v)) for v in floats[: floats.index(slot.variable)])
     return _judged(ask, specs, view, case, 0 if weights is None else sum(counts), before + entry)
+
+
+def constant(program: Program, slot: Slot, first: Difference) -> Trial | None:
+    """Return the trial of an operation on constants, whose value NumPy tells; `None` of any other operation.
+
+    Parameters
+    ----------
+    program
+        The program.
+    slot
+        The value of the operation.
+    first
+        The entry that differs.
+    """
+    if any(known.active for use in program.steps[slot.step].uses() if (known := program.variables().get(use.name))):
+        return None
+    reference = float(np.ravel(program.values[slot.variable.name])[first.entry])
+    words = ["right" if abs(x - reference) <= first.tolerance else "wrong" for x in (first.a, first.b)]
+    return Trial(Answer(first.a, words[0]), Answer(first.b, words[1]), reference, "NumPy")
 
 
 def _directions(around: Around, operands: Sequence[Variable], results: Sequence[Variable]) -> list[Array]:

@@ -78,6 +78,9 @@ class Parted:
     within
         Of an operation of a function that the objective differentiates: where it does. The numbers count the operations
         of that function.
+    shapes
+        The shapes of its value on the two backends and in plain NumPy, if those of the backends differ; then it was not
+        tried, and the numbers of the entry are nan.
     """
 
     stage: str
@@ -94,6 +97,7 @@ class Parted:
     others: tuple[Place, ...] = ()
     until: str = ""
     within: Place | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

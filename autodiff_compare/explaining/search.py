@@ -24,7 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.explaining.alone import Around, tried
+from autodiff_compare.explaining.alone import Around, constant, tried
 from autodiff_compare.explaining.conventions import related
 from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import request
@@ -37,16 +37,19 @@ from autodiff_compare.explaining.recording.views import (
     View,
     real_shape,
     received,
+    shapes_in,
+    shapes_view,
     split,
     tapped_view,
     values_view,
     weighted_view,
     whole_view,
 )
-from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
+from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Entry, Parted, entry_of
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
 from autodiff_compare.problems import Array, Inputs, Problem
+from autodiff_compare.process.client import WorkerError
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
 _LOOPS, _NESTED = frozenset({"scan", "while_loop"}), "derivative"
@@ -142,18 +145,49 @@ class Search:
         return wanted, None
 
     def values(self, program: Program) -> Parted | None:
-        """Compare the values of all operations."""
+        """Compare the values of all operations, and their shapes where something differs."""
         view, slots = values_view(program, differentiable=False)
         case = self._case(view, Operator.VALUE)
-        discrete = [i for i, slot in enumerate(slots) if slot.variable.kind not in "fc"]
-        found = differences(
-            case,
-            *self._both(view, case),
-            parts=lambda leaves: split(leaves[0], slots),
-            discrete=discrete,
-            order=_forwards(slots),
-        )
+        results = self._both(view, case)
+        found: list[Difference] = []
+        same_size = results[0][0].shape == results[1][0].shape
+        if same_size:
+            discrete = [i for i, slot in enumerate(slots) if slot.variable.kind not in "fc"]
+            found = differences(
+                case,
+                *results,
+                parts=lambda leaves: split(leaves[0], slots),
+                discrete=discrete,
+                order=_forwards(slots),
+            )
+            if not found:
+                return None
+        unlike = self._of_other_shape(program, slots, required=not same_size)
+        if unlike is not None and (not found or unlike.number <= slots[found[0].part].step + 1):
+            return unlike
         return self._parted(VALUES, program, slots, found, Around(Operator.VALUE))
+
+    def _of_other_shape(self, program: Program, slots: Sequence[Slot], *, required: bool) -> Parted | None:
+        """Return the first operation whose value has different shapes on the two backends.
+
+        Broadcasting lets a wrong shape through: that of a reduction along another axis, say, or of an axis that was
+        added at the other end. The numbers of the operation may be right even so.
+        """
+        view = shapes_view(program, slots)
+        case = self._case(view, Operator.VALUE)
+        try:
+            shapes = [shapes_in(leaves[0]) for leaves in self._both(view, case)]
+        except WorkerError:
+            # The variables of some systems have no shape.
+            if required:
+                raise
+            return None
+        for slot, first, second in zip(slots, *shapes, strict=True):
+            if first != second:
+                nan = Entry(self._name(program, slot), "", np.nan, np.nan, np.nan)
+                place = self._place(VALUES, program, slot, nan)
+                return replace(place, shapes=(first, second, slot.variable.shape))
+        return None
 
     def tangents(self, program: Program) -> Parted | None:
         """Compare the tangents of all operations, by forward mode or within second derivatives."""
@@ -228,24 +262,26 @@ class Search:
         first = found[0]
         slot = slots[first.part]
         step = program.steps[slot.step]
-        same = [k for k, other in enumerate(program.steps) if _same_place(other, step)]
         trial = tried(self.ask, self.specs, program, step, around, self.case.dtype, slot, first.entry)
+        if trial is None and stage == VALUES:
+            trial = constant(program, slot, first)
         alike = trial is not None and {trial.a.word, trial.b.word} == {"subgradient"}
         others = dict.fromkeys(program.steps[k].place for k in _independent(program, slots, found) if k != slot.step)
-        return Parted(
-            stage,
-            slot.step + 1,
-            len(program.steps),
-            step.operation,
-            step.place,
-            step.label,
-            same.index(slot.step) + 1,
-            len(same),
-            entry_of(first, self._name(program, slot), slot.variable.shape),
-            trial,
-            related(step.operation, forward=stage == TANGENTS) if alike else (),
-            tuple(others)[:_MOST_OTHERS],
+        return replace(
+            self._place(stage, program, slot, entry_of(first, self._name(program, slot), slot.variable.shape)),
+            trial=trial,
+            conventions=related(step.operation, forward=stage == TANGENTS) if alike else (),
+            others=tuple(others)[:_MOST_OTHERS],
         )
+
+    def _place(self, stage: str, program: Program, slot: Slot, entry: Entry) -> Parted:
+        """Return the operation of a slot, and how often it is called at its place."""
+        step = program.steps[slot.step]
+        same = [k for k, other in enumerate(program.steps) if _same_place(other, step)]
+        return Parted(
+            stage, slot.step + 1, len(program.steps), step.operation, step.place, step.label,
+            same.index(slot.step) + 1, len(same), entry,
+        )  # fmt: skip
 
 
 _SEARCHES = {
@@ -284,10 +320,12 @@ def _same_place(a: Step, b: Step) -> bool:
 
 
 def input_names(problem: Problem, count: int) -> list[str]:
-    """Return the names of the differentiated inputs: the parameters of the function, else their numbers.
+    """Return the names of the differentiated inputs: those declared, else the parameters, else their numbers.
 
     Of functions for single frameworks, the first one names them.
     """
+    if problem.names:
+        return list(problem.names)
     function = problem.objective or next(iter(problem.native.values()))
     parameters = inspect.signature(function).parameters.values()
     names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][:count]

@@ -79,6 +79,9 @@ def _operation(parted: Parted, found: Explanation) -> Iterator[str]:
     yield ""
     yield from _source(parted)
     yield ""
+    if parted.shapes:
+        yield from _shapes(parted, found)
+        return
     what = _COMPARED[parted.stage].format(operation=_called(parted), operand=_operand(parted))
     yield from _numbers(f"{what}{_at(parted.entry)}", parted.entry, found)
     if parted.trial is not None:
@@ -87,7 +90,19 @@ def _operation(parted: Parted, found: Explanation) -> Iterator[str]:
     yield ""
     yield from _wrapped(conclusion(found))
     for place in parted.others:
-        yield from _wrapped(f"Another operation differs on its own: {_where(place)}: {place.text}", _MARGIN)
+        yield from _wrapped(
+            f"Another operation differs on its own: {_where(place)}: {place.part or place.text}", _MARGIN
+        )
+
+
+def _shapes(parted: Parted, found: Explanation) -> Iterator[str]:
+    """Yield the shapes of an operation's value, and which backend has another one than NumPy."""
+    *shapes, right = parted.shapes
+    yield f"{_MARGIN}the shape of the value of {_called(parted)}:"
+    words = ["right" if shape == right else "wrong" for shape in shapes]
+    yield from _table([(s, str(shape), w) for s, shape, w in zip((found.a, found.b), shapes, words, strict=True)])
+    yield ""
+    yield from _wrapped(conclusion(found))
 
 
 def _is_mark(parted: Parted) -> bool:
@@ -115,6 +130,10 @@ def conclusion(found: Explanation) -> str:
     parted = found.parted
     assert parted is not None, "without an operation there is no conclusion"
     trial, name = parted.trial, _called(parted)
+    if parted.shapes:
+        *shapes, right = parted.shapes
+        off = [spec for spec, shape in zip((found.a, found.b), shapes, strict=True) if shape != right]
+        return f"{' and '.join(off)} {'are' if len(off) > 1 else 'is'} wrong in {name}: NumPy gives shape {right}."
     if trial is None:
         return f"The first difference is in {name}. It was not tried alone, so neither is called wrong."
     words = {found.a: trial.a, found.b: trial.b}

@@ -244,6 +244,9 @@ class Problem:
         Positions, among the differentiated inputs and the data, of the arrays whose leading axis counts samples. The
         objective is also defined for one of them: a batch computes its derivative for each row alone, as an array with
         a leading axis of length 1.
+    names
+        The differentiated inputs in the words of their declaration, such as ``weights['first']``. Empty where they are
+        the first parameters of ``objective``.
     complex_numbers
         Whether an input or the output is complex. Inputs of complex numbers are complex128 arrays. The operators are
         among `vocabulary.COMPLEX`, without the Jacobian if a complex output is no holomorphic function of complex
@@ -297,6 +300,7 @@ class Problem:
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     typical: Sequence[Any] = ()
     samples: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
     complex_numbers: bool = False
 
     def __post_init__(self) -> None:

@@ -96,6 +96,25 @@ def test_an_operation_of_another_file_names_the_line_that_calls_it() -> None:
     assert "problems.load" in inner.caller.text
 
 
+def layer(W: Any, x: Any, xp: Any) -> Any:
+    return xp.tanh(W @ x)
+
+
+def test_an_operation_of_a_helper_names_the_line_of_the_objective_where_inputs_are_containers() -> None:
+    def objective(p: Any, xp: Any) -> Any:
+        h = layer(p["first"], p["x"], xp)
+        return xp.sum(layer(p["second"], h, xp))
+
+    p = {"first": [[0.5, 0.1], [0.3, 0.7]], "second": [[1.0, 0.2]], "x": [1.0, 2.0]}
+    subject = problem_of("subject", objective, {}, {"p": p}, "here")
+    program = recorded(subject, subject.draw(subject.smallest, 0))
+    called = [step.place.caller for step in program.steps if step.operation == "xp.tanh"]
+    assert [place.text for place in called if place] == [
+        'h = layer(p["first"], p["x"], xp)',
+        'return xp.sum(layer(p["second"], h, xp))',
+    ]
+
+
 def branching(x: Any, *, xp: Any) -> Any:
     y = xp.sum(x)
     if y > 1.0:

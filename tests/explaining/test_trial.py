@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Objective
+from autodiff_compare.explaining import wording
 from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import evaluate
 from autodiff_compare.explaining.parting import differences
-from autodiff_compare.explaining.records import STAGES
+from autodiff_compare.explaining.records import STAGES, Explanation
 from autodiff_compare.explaining.search import Search
 from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.plan.evaluation import with_operators
@@ -21,7 +22,7 @@ from autodiff_compare.problems import SCALAR, Inputs, Problem
 from autodiff_compare.problems.base.declared.declarations import problem_of
 from autodiff_compare.vocabulary import Operator
 from tests.explaining import objectives
-from tests.explaining.planted import PLANTED, Planted, opened
+from tests.explaining.planted import PLANTED, Planted, along, opened
 
 
 def problem(name: str) -> Problem:
@@ -114,3 +115,53 @@ def test_nothing_is_named_where_only_rounding_differs(name: str, operator: str) 
     stages, parted, _ = searching(case, pair, directions(case, 0, 0)).found()
     assert parted is None
     assert stages == STAGES[case.operator]
+
+
+def centred(x, xp):
+    """A square matrix, of which a mean along the other axis has as many entries."""
+    m = xp.expand_dims(xp.mean(x, axis=1), axis=1)
+    return xp.sum(xp.sin(x - m) * xp.eye(3, dtype=x.dtype))
+
+
+def reduced(x, xp):
+    """A matrix of which a mean along the other axis has fewer entries."""
+    return xp.sum(xp.sin(x - xp.mean(x, axis=1, keepdims=True)))
+
+
+@pytest.mark.parametrize(
+    ("objective", "shape", "function", "how", "line", "shapes"),
+    [
+        (centred, (3, 3), "expand_dims", along(0), "m = xp.expand_dims", ((3, 1), (1, 3), (3, 1))),
+        (reduced, (3, 2), "mean", along(0), "xp.mean(x", ((3, 1), (1, 2), (3, 1))),
+    ],
+)
+def test_a_value_of_another_shape_is_named(
+    objective: Any, shape: tuple[int, int], function: str, how: Any, line: str, shapes: Any
+) -> None:
+    point = {"x": np.sin(np.arange(1.0, 1.0 + np.prod(shape))).reshape(shape)}
+    subject = with_operators(problem_of(objective.__name__, objective, {}, point, "here"))
+    case = build_case(subject, subject.smallest, "float64", Operator.GRADIENT, 0)
+    pair = {"right": opened(), "other": opened(Planted("axis", "", function, how, line))}
+    parted = searching(case, pair, directions(case, 0, 0)).found()[1]
+    assert parted is not None
+    assert line in parted.place.text
+    assert parted.shapes == shapes
+    found = Explanation("right", "other", parted.entry, ("values",), parted)
+    assert wording.conclusion(found) == f"other is wrong in xp.{function}: NumPy gives shape {shapes[0]}."
+    assert f"    other      {shapes[1]}  wrong" in list(wording.lines(found, "it"))
+
+
+def test_a_constant_of_another_value_is_named_and_judged() -> None:
+    subject = with_operators(problem_of("centred", centred, {}, {"x": np.sin(np.arange(9.0)).reshape(3, 3)}, "here"))
+    case = build_case(subject, subject.smallest, "float64", Operator.GRADIENT, 0)
+    pair = {"right": opened(), "other": opened(Planted("rule", "", "eye", _doubled, ""))}
+    parted = searching(case, pair, directions(case, 0, 0)).found()[1]
+    assert parted is not None
+    assert parted.trial is not None
+    assert (parted.operation, parted.trial.a.word, parted.trial.b.word) == ("xp.eye", "right", "wrong")
+    assert (parted.trial.reference, parted.trial.source) == (1.0, "NumPy")
+
+
+def _doubled(engine: Any, xp: Any, own: Any) -> Any:
+    del engine, xp
+    return lambda n, **k: 2.0 * own(n, **k)

@@ -9,11 +9,12 @@ import sys
 from types import FrameType
 from typing import Any
 
-from autodiff_compare import backends, problems, taps
+from autodiff_compare import backends, taps
 from autodiff_compare.explaining.recording.program import Place
+from autodiff_compare.problems import base
 
 _HERE = pathlib.Path(__file__).parents[1]
-_BACKENDS, _PROBLEMS = (pathlib.Path(str(package.__file__)).parent for package in (backends, problems))
+_BACKENDS, _BASE = (pathlib.Path(str(package.__file__)).parent for package in (backends, base))
 #: Files between an objective and the recorder. Their frames are no places of an objective.
 _BETWEEN = frozenset(
     map(
@@ -21,7 +22,8 @@ _BETWEEN = frozenset(
         (
             *_HERE.rglob("*.py"),
             *_BACKENDS.glob("*.py"),
-            *(_PROBLEMS / "base" / name for name in ("pytree.py", "declarations.py", "problem.py")),
+            *(_BASE / "declared").glob("*.py"),
+            _BASE / "problem.py",
             taps.__file__,
         ),
     )
@@ -46,8 +48,7 @@ def place(entry: str) -> Place:
         return Place("", 0, "")
     outermost = found[-1]
     inner = next((f for f in found if "numpy_autodiff" not in f.f_code.co_filename), outermost)
-    caller = None if inner.f_code.co_filename == outermost.f_code.co_filename else _place(outermost)
-    return _place(inner, caller)
+    return _place(inner, None if inner is outermost else _place(outermost))
 
 
 def _place(frame: FrameType, caller: Place | None = None) -> Place:

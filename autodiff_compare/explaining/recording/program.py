@@ -70,8 +70,8 @@ class Place:
     part
         The part of the line that the operation was called by; empty where Python does not tell.
     caller
-        The place within the objective's own file from which a function of another file was called; `None` for a place
-        in that file itself.
+        The place within the objective itself from which the function of this place was called; `None` for a place in
+        the objective.
     """
 
     file: str

@@ -127,6 +127,24 @@ def values_view(program: Program, *, differentiable: bool) -> tuple[View, list[S
     return _made(program, text, (program.values[v.name] for v in program.inputs)), slots
 
 
+def shapes_view(program: Program, slots: Sequence[Slot]) -> View:
+    """Return the function that returns, for each slot of `values_view`, its number of axes and their lengths."""
+    names = "".join(f"{slot.variable.name}, " for slot in slots)
+    result = f"xp.asarray([float(n) for v in ({names}) for n in (len(v.shape), *v.shape)])"
+    text = function_text(_parameters(program), list(lines(program.steps)), result)
+    return _made(program, text, (program.values[v.name] for v in program.inputs))
+
+
+def shapes_in(numbers: Array) -> list[tuple[int, ...]]:
+    """Return the shapes in the result of a `shapes_view`."""
+    found, rest = [], [int(n) for n in numbers]
+    while rest:
+        axes = rest[0]
+        found.append(tuple(rest[1 : 1 + axes]))
+        rest = rest[1 + axes :]
+    return found
+
+
 def weighted_view(program: Program) -> tuple[View, list[Slot]]:
     """Return the sum of all entries of the differentiable `values_view`, each times a weight of one.
 

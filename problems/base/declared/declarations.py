@@ -174,6 +174,7 @@ def problem_of(
         complex_numbers=any(np.iscomplexobj(x) for x in inputs.differentiated),
         typical=tuple(one_size(size, where) for size in typical) if drawn else typical,
         samples=_samples(values.get("SAMPLES", ()), [*names, *data], inputs, where),
+        names=tuple(names),
     )
 
 
