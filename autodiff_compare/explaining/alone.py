@@ -44,7 +44,8 @@ class Answer:
     number
         The entry in question; nan if there is no answer.
     word
-        ``right``, ``wrong``, ``subgradient``, or the status of a backend that gave no answer.
+        ``right``, ``wrong``, ``subgradient``, or the status of a backend that gave no answer. Of truth values and whole
+        numbers ``as NumPy`` or ``unlike NumPy``.
     reason
         The judge's words, or the message of an error.
     """
@@ -147,8 +148,11 @@ def tried(
     return _judged(ask, specs, view, case, 0 if weights is None else sum(counts), before + entry)
 
 
-def constant(program: Program, slot: Slot, first: Difference) -> Trial | None:
-    """Return the trial of an operation on constants, whose value NumPy tells; `None` of any other operation.
+def as_numpy(program: Program, slot: Slot, first: Difference) -> Trial | None:
+    """Return the trial of an operation that is not differentiated, by the value that NumPy has; `None` of any other.
+
+    Operands that are constants are the same for all. Where operands are computed, so that a decision about them may
+    turn by a rounding, no answer is called wrong.
 
     Parameters
     ----------
@@ -159,11 +163,14 @@ def constant(program: Program, slot: Slot, first: Difference) -> Trial | None:
     first
         The entry that differs.
     """
-    if any(known.active for use in program.steps[slot.step].uses() if (known := program.variables().get(use.name))):
+    known = program.variables()
+    computed = any(known[use.name].active for use in program.steps[slot.step].uses() if use.name in known)
+    if computed and slot.variable.kind not in "biu":
         return None
+    words = ("as NumPy", "unlike NumPy") if computed else ("right", "wrong")
     reference = float(np.ravel(program.values[slot.variable.name])[first.entry])
-    words = ["right" if abs(x - reference) <= first.tolerance else "wrong" for x in (first.a, first.b)]
-    return Trial(Answer(first.a, words[0]), Answer(first.b, words[1]), reference, "NumPy")
+    a, b = (Answer(x, words[abs(x - reference) > first.tolerance]) for x in (first.a, first.b))
+    return Trial(a, b, reference, "NumPy")
 
 
 def _directions(around: Around, operands: Sequence[Variable], results: Sequence[Variable]) -> list[Array]:

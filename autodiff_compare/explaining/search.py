@@ -24,7 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.explaining.alone import Around, constant, tried
+from autodiff_compare.explaining.alone import Around, as_numpy, tried
 from autodiff_compare.explaining.conventions import related
 from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import request
@@ -264,7 +264,7 @@ class Search:
         step = program.steps[slot.step]
         trial = tried(self.ask, self.specs, program, step, around, self.case.dtype, slot, first.entry)
         if trial is None and stage == VALUES:
-            trial = constant(program, slot, first)
+            trial = as_numpy(program, slot, first)
         alike = trial is not None and {trial.a.word, trial.b.word} == {"subgradient"}
         others = dict.fromkeys(program.steps[k].place for k in _independent(program, slots, found) if k != slot.step)
         return replace(

@@ -144,6 +144,12 @@ def conclusion(found: Explanation) -> str:
         return f"Both answers are right: {name} has a kink there, and each backend has its own convention.{atlas}"
     if wrong:
         return f"{' and '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong in {name}."
+    unlike = [spec for spec, answer in words.items() if answer.word == "unlike NumPy"]
+    if unlike:
+        return (
+            f"{' and '.join(unlike)} {'decide' if len(unlike) > 1 else 'decides'} otherwise than NumPy in {name}."
+            " Rounding turns a decision only between operands that are equal or nearly so."
+        )
     if all(answer.word in _FINE for answer in words.values()):
         return (
             f"Alone, {name} is right on both backends: the difference arises only together with the operations around"
@@ -172,7 +178,8 @@ def _source(parted: Parted) -> Iterator[str]:
     at = place.text.find(place.part) if place.part and place.part != place.text else -1
     if at >= 0:
         yield f"{_MARGIN * 2}{' ' * at}{'^' * len(place.part)}"
-    if place.caller is not None:
+    within = parted.within
+    if place.caller is not None and not (within and _where(within) == _where(place.caller)):
         yield f"{_MARGIN}called at {_where(place.caller)}"
         yield f"{_MARGIN * 2}{place.caller.text}"
 

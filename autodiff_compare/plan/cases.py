@@ -219,8 +219,10 @@ def rounded(inputs: Inputs, dtype: str) -> Inputs:
 def cast(array: Array, dtype: str) -> Array:
     """Return a floating array in ``dtype``, the dtype of the cell, or a complex one with parts of it.
 
-    Any other array stays.
+    Any other array stays. A number of Python or NumPy is an array of no axes: sums and products of such arrays are
+    numbers, and are sent to workers as such.
     """
+    array = np.asarray(array)
     if np.iscomplexobj(array):
         return array.astype(complex_dtype(dtype))
     return array.astype(numpy_dtype(dtype)) if np.issubdtype(array.dtype, np.floating) else array

@@ -18,6 +18,7 @@ from autodiff_compare.explaining.marked import MarkedSearch, MarkError
 from autodiff_compare.explaining.records import Parted
 from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.problems import SCALAR, Problem, load
+from autodiff_compare.process.protocol import decode, encode
 from autodiff_compare.taps import listening
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 from tests.conftest import opened
@@ -126,7 +127,9 @@ def searched(folder: pathlib.Path, source: str, operator: str) -> Parted | None:
     case = _case(subject, operator)
 
     def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        given = {name: value for name, value in params.items() if name != "source"} | {"problem": subject}
+        # A worker gets its parameters as text.
+        sent: Any = decode(encode(params))
+        given = {name: value for name, value in sent.items() if name != "source"} | {"problem": subject}
         serve: Any = {"taps": marks.listed, "tapped": marks.observed}[verb]
         found: Mapping[str, Any] = serve(opened(spec), **given)
         return found
@@ -145,6 +148,16 @@ def test_the_taps_around_a_difference_are_named(
     found = searched(tmp_path, SOURCE.format(**{**WHOLE, **change}), operator)
     assert found is not None
     assert (found.stage, found.entry.name, found.until) == (stage, name, until)
+
+
+@pytest.mark.parametrize("operator", ["gradient", "hvp"])
+def test_a_tap_may_be_a_number(tmp_path: pathlib.Path, operator: str) -> None:
+    scalar = SOURCE.replace("np.sum(s * x)", 'tap("loss", np.sum(s * x))')
+    found = searched(
+        tmp_path, scalar.format(**{**WHOLE, "result": 'tap("loss", np.sum(s * stop_gradient(x)))'}), operator
+    )
+    assert found is not None
+    assert found.until in ('tap "hidden"', 'tap "loss"')
 
 
 @pytest.mark.parametrize("operator", ["gradient", "jvp", "hvp", "hessian"])

@@ -20,6 +20,7 @@ from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.problems import SCALAR, Inputs, Problem
 from autodiff_compare.problems.base.declared.declarations import problem_of
+from autodiff_compare.process.protocol import decode, encode
 from autodiff_compare.vocabulary import Operator
 from tests.explaining import objectives
 from tests.explaining.planted import PLANTED, Planted, along, opened
@@ -62,7 +63,9 @@ def searching(case: Case, pair: Mapping[str, Any], seen: Directions) -> Search:
 
     def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         assert verb == "program"
-        return evaluate(pair[spec], **params)
+        # A worker gets its parameters as text.
+        sent: Any = decode(encode(params))
+        return evaluate(pair[spec], **sent)
 
     first, second = pair
     return Search(case, (first, second), ask, seen)
@@ -160,6 +163,29 @@ def test_a_constant_of_another_value_is_named_and_judged() -> None:
     assert parted.trial is not None
     assert (parted.operation, parted.trial.a.word, parted.trial.b.word) == ("xp.eye", "right", "wrong")
     assert (parted.trial.reference, parted.trial.source) == (1.0, "NumPy")
+
+
+def chosen(x, xp):
+    """An entry that is chosen by its size."""
+    return x[xp.argmax(x * x)] * xp.sum(x)
+
+
+def test_another_decision_is_compared_with_numpys() -> None:
+    subject = with_operators(problem_of("chosen", chosen, {}, {"x": [0.3, -2.0, 1.0]}, "here"))
+    case = build_case(subject, subject.smallest, "float64", Operator.GRADIENT, 0)
+    pair = {"right": opened(), "other": opened(Planted("rule", "", "argmax", _smallest, ""))}
+    parted = searching(case, pair, directions(case, 0, 0)).found()[1]
+    assert parted is not None
+    found = Explanation("right", "other", parted.entry, ("values",), parted)
+    shown = [line.split() for line in wording.lines(found, "it")]
+    assert ["other", "0", "unlike", "NumPy"] in shown
+    assert ["reference", "1", "by", "NumPy"] in shown
+    assert wording.conclusion(found).startswith("other decides otherwise than NumPy in xp.argmax.")
+
+
+def _smallest(engine: Any, xp: Any, own: Any) -> Any:
+    del engine, own
+    return xp.argmin
 
 
 def _doubled(engine: Any, xp: Any, own: Any) -> Any:
