@@ -7,6 +7,7 @@ samples is small by chance for some of many entries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,11 @@ class Difference:
     b: float
     tolerance: float
     excess: float
+
+    @property
+    def nan(self) -> bool:
+        """Return whether one of the two numbers is nan."""
+        return math.isnan(self.a) != math.isnan(self.b)
 
 
 #: Sorts differences.

@@ -72,12 +72,23 @@ class Search:
         The directions in which the results differ.
     names
         The inputs in the words of the user; by default the parameters of the objective.
+    nan
+        Whether one result is nan. Then the first operation is named that gives a nan on one backend alone: others that
+        differ, such as conventions at kinks, do not explain it.
     """
 
     def __init__(
-        self, case: Case, specs: tuple[str, str], ask: Ask, seen: Directions, names: Sequence[str] = ()
+        self,
+        case: Case,
+        specs: tuple[str, str],
+        ask: Ask,
+        seen: Directions,
+        names: Sequence[str] = (),
+        *,
+        nan: bool = False,
     ) -> None:
         self.case, self.specs, self.ask, self.seen = case, specs, ask, seen
+        self._nan = nan
         self._names = list(names) or input_names(case.problem, len(case.inputs.differentiated))
         shared = case.inputs
         own = tuple(cast(x, case.dtype) for x in shared.differentiated)
@@ -130,7 +141,8 @@ class Search:
             return None
         known = program.variables()
         words = [self._name(program, Slot(0, known[name], argument)) if name in known else "" for name in names]
-        search = Search(case, self.specs, self.ask, directions(case, found[0].part, found[0].entry), words)
+        seen = directions(case, found[0].part, found[0].entry)
+        search = Search(case, self.specs, self.ask, seen, words, nan=found[0].nan)
         inside = search.stages(inner)[1]
         return replace(inside, within=parted.place) if inside else None
 
@@ -158,7 +170,7 @@ class Search:
                 *results,
                 parts=lambda leaves: split(leaves[0], slots),
                 discrete=discrete,
-                order=_forwards(slots),
+                order=self._forwards(slots),
             )
             if not found:
                 return None
@@ -201,7 +213,7 @@ class Search:
         def parts(leaves: Sequence[Array]) -> list[Array]:
             return split(np.ravel(leaves[-1]), slots)
 
-        found = differences(case, *results, parts=parts, order=_forwards(slots))
+        found = differences(case, *results, parts=parts, order=self._forwards(slots))
         self._tangents = {v.name: t for v, t in zip(program.inputs, self.seen.tangents, strict=True)}
         for slot, tangent in zip(slots, parts(results[0]), strict=True):
             self._tangents[slot.variable.name] = tangent.reshape(real_shape(slot.variable))
@@ -214,7 +226,7 @@ class Search:
         along = [] if self.seen.cotangent is None else [self.seen.cotangent]
         case = self._case(view, Operator.VJP if along else Operator.GRADIENT, along)
         results, first = self._both(view, case), len(program.inputs)
-        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
+        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=self._backwards(slots))
         own = {program.output: along[0] if along else np.ones(())}
         self._cotangents = received(slots, results[0][first:], own)
         return self._parted(COTANGENTS, program, slots, found, Around(Operator.VJP, self._cotangents))
@@ -224,10 +236,16 @@ class Search:
         view, slots = tapped_view(program)
         case = self._case(view, Operator.HVP, self._along(program, view))
         results, first = self._both(view, case), len(program.inputs)
-        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
+        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=self._backwards(slots))
         moved = received(slots, results[0][first:], {})
         around = Around(Operator.HVP, self._cotangents, self._tangents, moved)
         return self._parted(SECOND, program, slots, found, around)
+
+    def _forwards(self, slots: Sequence[Slot]) -> Order:
+        return lambda found: sorted(found, key=lambda d: (self._nan > d.nan, slots[d.part].step, -d.excess))
+
+    def _backwards(self, slots: Sequence[Slot]) -> Order:
+        return lambda found: sorted(found, key=lambda d: (self._nan > d.nan, -slots[d.part].step, -d.excess))
 
     def _along(self, program: Program, view: View) -> list[Array]:
         """Return the tangents of a view: those of the program's own inputs, and zeros for the others."""
@@ -290,14 +308,6 @@ _SEARCHES = {
     TANGENTS: Search.tangents,
     SECOND: Search.second,
 }
-
-
-def _forwards(slots: Sequence[Slot]) -> Order:
-    return lambda found: sorted(found, key=lambda d: (slots[d.part].step, -d.excess))
-
-
-def _backwards(slots: Sequence[Slot]) -> Order:
-    return lambda found: sorted(found, key=lambda d: (-slots[d.part].step, -d.excess))
 
 
 def _independent(program: Program, slots: Sequence[Slot], found: Sequence[Difference]) -> list[int]:

@@ -110,7 +110,7 @@ def explained(plan: Plan, settings: Settings, listener: Silent | None = None) ->
         worst = found[0]
         leaf = tuple(layout(case))[worst.part]
         entry, seen = entry_of(worst, leaf.name, leaf.shape), directions(case, worst.part, worst.entry)
-        search: Search | MarkedSearch = Search(case, (first, second), ask, seen)
+        search: Search | MarkedSearch = Search(case, (first, second), ask, seen, nan=worst.nan)
         if any(_is_native(problem, plan.adapters[spec]) for spec in plan.specs):
             search = MarkedSearch(case, (first, second), ask, seen, plan.sources[problem.name])
         try:

@@ -278,13 +278,15 @@ def excess(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence
 
 
 def in_digits(*numbers: float) -> tuple[str, ...]:
-    """Return numbers as text, with as many digits as show that they differ."""
+    """Return numbers as text, with as many digits as show that the finite ones differ."""
+    finite = [x for x in numbers if math.isfinite(x)]
+    apart = max(finite, default=0.0) - min(finite, default=0.0)
     for digits in range(6, 17):
         # Adding zero takes the sign off a negative zero.
         texts = tuple(f"{x + 0.0:.{digits}g}" for x in numbers)
-        values = {float(t) for t in texts}
-        if len(values) == len(set(numbers)) and all(
-            abs(float(t) - x) <= 0.01 * (max(numbers) - min(numbers)) for t, x in zip(texts, numbers, strict=True)
+        values = [float(t) for t, x in zip(texts, numbers, strict=True) if math.isfinite(x)]
+        if len(set(values)) == len(set(finite)) and (
+            not apart or all(abs(v - x) <= 0.01 * apart for v, x in zip(values, finite, strict=True))
         ):
             break
     return texts

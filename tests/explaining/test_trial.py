@@ -23,7 +23,7 @@ from autodiff_compare.problems.base.declared.declarations import problem_of
 from autodiff_compare.process.protocol import decode, encode
 from autodiff_compare.vocabulary import Operator
 from tests.explaining import objectives
-from tests.explaining.planted import PLANTED, Planted, along, opened
+from tests.explaining.planted import PLANTED, Planted, along, opened, right_slope
 
 
 def problem(name: str) -> Problem:
@@ -58,7 +58,7 @@ def result(backend: Any, case: Case) -> list[Any]:
     return [np.asarray(backend.to_numpy(leaf)) for leaf in leaves(run(*args, *along))]
 
 
-def searching(case: Case, pair: Mapping[str, Any], seen: Directions) -> Search:
+def searching(case: Case, pair: Mapping[str, Any], seen: Directions, *, nan: bool = False) -> Search:
     """Return the search on two backends in this process."""
 
     def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ def searching(case: Case, pair: Mapping[str, Any], seen: Directions) -> Search:
         return evaluate(pair[spec], **sent)
 
     first, second = pair
-    return Search(case, (first, second), ask, seen)
+    return Search(case, (first, second), ask, seen, nan=nan)
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda p: p.name)
@@ -181,6 +181,35 @@ def test_another_decision_is_compared_with_numpys() -> None:
     assert ["other", "0", "unlike", "NumPy"] in shown
     assert ["reference", "1", "by", "NumPy"] in shown
     assert wording.conclusion(found).startswith("other decides otherwise than NumPy in xp.argmax.")
+
+
+def at_zero(x, xp):
+    """A convention at zeros, and an operation that may give nan there."""
+    return xp.linalg.vector_norm(x - x) * xp.sum(x) + xp.sum(xp.abs(x))
+
+
+@pytest.mark.parametrize(("nan", "line"), [(True, "xp.linalg.vector_norm(x - x)"), (False, "xp.abs(x)")])
+def test_where_a_result_is_nan_its_source_is_named_before_conventions(nan: bool, line: str) -> None:
+    subject = with_operators(problem_of("at_zero", at_zero, {}, {"x": [0.0, 0.0]}, "here"))
+    case = build_case(subject, subject.smallest, "float64", Operator.GRADIENT, 0)
+    norm = Planted("rule", "", "linalg.vector_norm", _root, "") if nan else None
+    pair = {
+        "right": opened(),
+        "other": opened(*filter(None, (Planted("convention", "", "abs", right_slope, ""), norm))),
+    }
+    with np.errstate(all="ignore"):
+        (first, *_) = differences(case, *(result(backend, case) for backend in pair.values()))
+        assert first.nan is nan
+        search = searching(case, pair, directions(case, first.part, first.entry), nan=first.nan)
+        parted = search.found()[1]
+    assert parted is not None
+    assert parted.place.part == line
+    assert [place.part for place in parted.others] == (["xp.abs(x)"] if nan else [])
+
+
+def _root(engine: Any, xp: Any, own: Any) -> Any:
+    del engine, own
+    return lambda x: xp.sqrt(xp.sum(x * x))
 
 
 def _smallest(engine: Any, xp: Any, own: Any) -> Any:
