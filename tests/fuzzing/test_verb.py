@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.exits import FAILED, OK, USAGE
@@ -15,6 +17,8 @@ from autodiff_compare.cli.verbs.trials.campaigns import scope_of
 from autodiff_compare.fuzzing.operations import FAMILIES
 from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.results.tables import read_all
+from autodiff_compare.summary.random_programs import CLASSES, add_columns
+from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.vocabulary import Operator
 
 
@@ -116,3 +120,16 @@ def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, caps
     assert "Random programs with" in summary
     assert "no results" not in summary
     assert (folder / "figures" / "fuzz-float64.svg").is_file()
+
+
+def test_outcomes_of_all_classes_keep_the_names_of_backends_within_80_columns() -> None:
+    specs = ["numpy:compiled", "tensorflow:eager"]
+    table = plain_table("Outcomes")
+    add_columns(table, specs, ("programs", *CLASSES))
+    for spec in specs:
+        table.add_row(spec, "1 of 10", *["1234"] * len(CLASSES))
+    written = io.StringIO()
+    Console(width=80, file=written).print(table)
+    text = written.getvalue()
+    assert all(spec in text for spec in specs)
+    assert "…" not in text

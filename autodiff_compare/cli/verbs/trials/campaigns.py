@@ -221,9 +221,7 @@ def _outcomes(found: Searched) -> Table:
     """Return the number of outcomes by backend and class; classes without any are left out."""
     classes = [c for c in Class if c == Class.AGREE or any(counted[c] for counted in found.outcomes.values())]
     table = terminal.plain_table("Outcomes by backend; each is one operator of one program")
-    table.add_column("backend")
-    for name in ("programs", *classes):
-        table.add_column(str(name), justify="right")
+    random_programs.add_columns(table, list(found.outcomes), ("programs", *map(str, classes)))
     for spec, counted in found.outcomes.items():
         step = stride(spec)
         share = "all" if step == 1 else f"1 of {step}"
