@@ -146,13 +146,14 @@ def add_backends(parser: argparse.ArgumentParser, default: str = ", ".join(DEFAU
     )
 
 
-def add_dtypes(parser: argparse.ArgumentParser) -> None:
-    """Add the dtypes of the inputs."""
+def add_dtypes(parser: argparse.ArgumentParser, *, half: bool = True) -> None:
+    """Add the dtypes of the inputs; those of half precision too, unless the verb has none."""
+    more = ", float32, float16 or bfloat16" if half else " or float32"
     parser.add_argument(
         "--dtype",
         action="append",
         default=[],
-        help="float64 (default), float32, float16 or bfloat16; may be repeated",
+        help=f"float64 (default){more}; may be repeated",
     )
 
 

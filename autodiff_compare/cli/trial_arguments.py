@@ -184,8 +184,12 @@ def add_fuzz(verbs: Any) -> None:
         epilog="example: autodiff-compare fuzz -b torch --budget 300; or: fuzz -b ./my_backend.py --programs 500; "
         "fuzz --families linear_algebra -b torch:ff -o hvp; fuzz --known",
     )
-    add_backends(fuzz, default="numpy, torch, tensorflow and jax, with the variants that run operation by operation")
-    add_dtypes(fuzz)
+    add_backends(
+        fuzz,
+        default="numpy, torch, tensorflow and jax, operation by operation; tensorflow and jax also compiled, on one "
+        "program of ten; numpy:compiled; torch:ff",
+    )
+    add_dtypes(fuzz, half=False)
     fuzz.add_argument("--seed", type=values.seed, default=0, help="seed of the programs (default: 0)")
     fuzz.add_argument(
         "--budget",
@@ -209,8 +213,8 @@ def add_fuzz(verbs: Any) -> None:
         action="append",
         default=[],
         metavar="FAMILY",
-        help="family of operations to draw from; may be repeated (default: elementwise, reductions, indexing, joining, "
-        "linear_algebra, where, loops and nested)",
+        help="family of operations to draw from; may be repeated (default: all: elementwise, special, reductions, "
+        "indexing, joining, linear_algebra, where, loops and nested)",
     )
     fuzz.add_argument(
         "--awkward",

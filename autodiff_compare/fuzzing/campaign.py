@@ -248,6 +248,9 @@ class Campaign(Searched):
         key, program, operator = finding.key, finding.failure.program, failure.operator
         if key.mode == failure.mode:
             return True
+        if finding.failure.operator in SECOND_ORDER and operator in SECOND_ORDER:
+            # The derivatives of reverse and of forward mode are different rules, and one says nothing about the other.
+            return False
         if program.value.ndim and operator in SCALAR_ALL - VECTOR_ALL:
             if operator in SECOND_ORDER:
                 return key.mode != "value"

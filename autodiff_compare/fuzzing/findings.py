@@ -10,12 +10,13 @@ import numpy as np
 
 from autodiff_compare.fuzzing.oracle import Class, Judgement
 from autodiff_compare.fuzzing.program import Input, Program
-from autodiff_compare.vocabulary import SECOND_ORDER, Operator, split_spec
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, split_spec
 
 #: Operations in which every scalar program ends, and which shrinking may leave: at fault only if nothing else is left.
 _FRAME = frozenset({"sum", "sin", "shift", "add"})
 #: Operator -> what of a framework it shows; all others show its reverse mode.
-_MODES = {Operator.VALUE: "value", Operator.JVP: "forward", **dict.fromkeys(SECOND_ORDER, "second order")}
+_SECOND = "second order"
+_MODES = {Operator.VALUE: "value", Operator.JVP: "forward", **dict.fromkeys(SECOND_ORDER, _SECOND)}
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ class Failure:
 
     @property
     def mode(self) -> str:
-        """Return what of the framework it shows: ``value``, ``forward``, ``reverse`` or ``second order``."""
-        return _MODES.get(self.operator, "reverse")
+        """Return what of the framework it shows, as in `Key`."""
+        mode = _MODES.get(self.operator, "reverse")
+        order = self.spec.rpartition(":")[2]
+        return f"{mode} of forward" if mode == _SECOND and order in ORDERS and order[1] == "f" else mode
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Key:
     backend
         The framework, without its variant.
     mode
-        What of the framework is at fault: the ``value``, its ``forward`` or ``reverse`` mode, or the ``second order``.
+        What of the framework is at fault: the ``value``, its ``forward`` or ``reverse`` mode, the ``second order`` by
+        the derivative of reverse mode, or the ``second order of forward`` mode (orders ``ff`` and ``rf``), which
+        differentiates other rules.
     classed, kind
         The class and the kind of the judgement.
     operations

@@ -20,6 +20,17 @@ from autodiff_compare.vocabulary import join_spec, split_spec
 
 #: Columns of `FuzzRow` that count outcomes; those without any are left out of a table.
 CLASSES = ("agree", "convention", "precision", "defect", "unsupported", "error", "hang", "undecided")
+_WIDTH = 80
+#: Headers in two lines.
+_BROKEN = MappingProxyType(
+    {
+        "operations": "opera-\ntions",
+        "convention": "con-\nvention",
+        "precision": "preci-\nsion",
+        "unsupported": "unsup-\nported",
+        "undecided": "unde-\ncided",
+    }
+)
 
 
 def show(tables: Mapping[str, Any], folder: pathlib.Path, out: Console) -> None:
@@ -36,14 +47,21 @@ def _outcomes(rows: Sequence[FuzzRow]) -> Table:
     The tables count by operation: the outcome of a program counts once for each of its operations.
     """
     table = plain_table("Outcomes by backend; each counts once for every operation of its program")
-    table.add_column("backend")
     counts = counted(rows)
     classes = [name for name in CLASSES if name == "agree" or any(each[name] for each in counts.values())]
-    for name in ("operations", *classes):
-        table.add_column(name, justify="right")
+    add_columns(table, list(counts), ("operations", *classes))
     for spec, each in counts.items():
         table.add_row(spec, str(each["operations"]), *(str(each[name]) for name in classes))
     return table
+
+
+def add_columns(table: Table, specs: Sequence[str], names: Sequence[str]) -> None:
+    """Add a column of backends, whose names stay whole, and columns of counts; long headers break to fit 80 columns."""
+    widest = max(map(len, ("backend", *specs)))
+    broken = widest + sum(1 + len(name) for name in names) > _WIDTH
+    table.add_column("backend", no_wrap=True, min_width=widest)
+    for name in names:
+        table.add_column(_BROKEN.get(name, name) if broken else name, justify="right", vertical="bottom")
 
 
 def counted(rows: Sequence[FuzzRow]) -> Mapping[str, Counter[str]]:

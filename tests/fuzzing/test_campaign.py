@@ -166,6 +166,21 @@ def test_a_known_defect_of_second_order_hides_none_of_first_order(mode: Operator
     assert [finding.key.mode for finding in found.findings.new] == (["reverse"] if new else [])
 
 
+@pytest.mark.parametrize(
+    ("spec", "new"), [("numpy", True), ("numpy:fr", True), ("numpy:rf", False), ("numpy:ff", False)]
+)
+def test_a_known_second_derivative_of_forward_mode_hides_none_of_reverse_mode(
+    spec: str, new: bool, shown: Findings
+) -> None:
+    failure = dataclasses.replace(of(shown, "tanh").failure, operator=Operator.HVP)
+    known = Finding(dataclasses.replace(failure, spec="numpy:ff"))
+    found = Campaign({spec: InProcess(faulty("tanh"))}, SCOPE, Findings([known]))
+    steps = (Step("a", "square", ("x0",)), Step("b", "tanh", ("a",)))
+    program = Program((Input("x0", np.array(0.5)),), steps, "b")
+    found._follow(dataclasses.replace(failure, spec=spec, program=program, number=0))
+    assert [finding.key.mode for finding in found.findings.new] == (["second order"] if new else [])
+
+
 def test_a_finding_is_written_as_a_problem_file_and_a_script(shown: Findings, tmp_path: pathlib.Path) -> None:
     finding = of(shown, "tanh")
     row = write_finding(finding, 1, tmp_path, "run", {"numpy": "2"})

@@ -129,6 +129,7 @@ def canvas(
     handles: Mapping[str, Line2D] | None = None,
     share_x: bool = False,
     room: float = 0.0,
+    right: float = _RIGHT,
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure and its panels, row by row.
 
@@ -140,15 +141,15 @@ def canvas(
         Legend entries: styles by name, and finished handles by name.
     panels
         Rows and columns of panels.
-    panel, left, gap, heights, room
+    panel, left, gap, heights, room, right
         Inches: size of a panel, margin at the left, gaps between columns and rows, heights of the rows instead of that
-        of ``panel``, additional room above the panels for their titles or a note.
+        of ``panel``, additional room above the panels for their titles or a note, margin at the right.
     share_x
         Whether the panels of a column share their x axis.
     """
     rows, columns = panels
     tall = list(heights or [panel[1]] * rows)
-    width = left + columns * panel[0] + (columns - 1) * gap[0] + _RIGHT
+    width = left + columns * panel[0] + (columns - 1) * gap[0] + right
     entries = {wording.label(name, 24): Line2D([], [], **given.lines()) for name, given in (legend or {}).items()}
     entries |= dict(handles or {})
     legend_columns = _legend_columns(entries, width)

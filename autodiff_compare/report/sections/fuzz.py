@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -34,6 +35,10 @@ _SHOWN = {
 _READING = "A cell shows the worst outcome of all programs that contain the operation."
 #: Inches of a row and of a column.
 _ROW, _COLUMN = 0.14, 0.42
+#: Inches: the narrowest panel above which the legend has room, and a letter of a column's label.
+_NARROWEST, _LETTER = 4.0, 0.055
+#: Angle of the columns' labels.
+_TURN = math.radians(60)
 
 
 def sections(record: Record) -> Iterator[Section]:
@@ -61,7 +66,7 @@ def sections(record: Record) -> Iterator[Section]:
 
 
 def _sentence(frame: pd.DataFrame) -> str:
-    wrong = frame[(frame["defect"] > 0) | (frame["precision"] > 0)]
+    wrong = frame[(frame[["defect", "precision", "error", "hang"]] > 0).any(axis=1)]
     names = sorted(set(wrong["operation"]))
     if not names:
         return f"No outcome is wrong. {_READING}"
@@ -88,16 +93,19 @@ def _draw(frame: pd.DataFrame, dtype: str) -> Figure:
     handles = [Patch(color=colours[k], label=list(_SHOWN.values())[k][0]) for k in shown]
     if np.isnan(image).any():
         handles.append(Patch(facecolor=style.PAPER, edgecolor=style.GREY, linewidth=0.4, label="no program"))
-    size = (_COLUMN * len(places) + 2.4, _ROW * len(operations) + 2.6)
+    labels = [f"{spec} {operator}" for spec, operator in places]
+    panel = (max(_COLUMN * len(places) + 0.4, _NARROWEST), _ROW * len(operations))
+    over = max(_LETTER * math.cos(_TURN) * len(label) - panel[0] * (1 - (k + 0.5) / len(labels))
+               for k, label in enumerate(labels))  # fmt: skip
     drawn, (ax,) = style.canvas(
-        "Random programs", about=f"worst outcome by operation, {dtype}", panel=(size[0] - 2.0, size[1] - 2.6), left=1.8,
-        room=1.5,
+        "Random programs", about=f"worst outcome by operation, {dtype}", panel=panel, left=1.8,
+        room=0.2 + _LETTER * math.sin(_TURN) * max(map(len, labels)), right=0.3 + max(over, 0.0),
     )  # fmt: skip
     ax.pcolormesh(
         image, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5, edgecolors=style.PAPER, linewidth=0.4
     )
     ax.set_yticks(np.arange(len(operations)) + 0.5, operations, fontsize=6.5)
-    ax.set_xticks(np.arange(len(places)) + 0.5, [f"{s} {o}" for s, o in places], rotation=60, ha="left", fontsize=6.5)
+    ax.set_xticks(np.arange(len(places)) + 0.5, labels, rotation=math.degrees(_TURN), ha="left", fontsize=6.5)
     ax.xaxis.tick_top()
     ax.invert_yaxis()
     ax.grid(visible=False)

@@ -34,7 +34,7 @@ from autodiff_compare.results.formatting import listed, plural
 from autodiff_compare.results.rows import FindingRow
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.summary import random_programs, terminal
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import DTYPES, SECOND_ORDER, Operator
 
 #: The backends without ``-b``. Those that run operation by operation get every program, compiled ones some.
 DEFAULT = ("numpy", "numpy:compiled", "torch", "torch:ff", "tensorflow:eager", "jax:eager", "jax", "tensorflow")
@@ -48,12 +48,13 @@ def prepared(options: argparse.Namespace) -> tuple[Scope, Plan, Settings]:
     Raises
     ------
     PlanError
-        If a family, an operator, a backend or a dtype does not exist, or a backend computes no gradients.
+        If a family, an operator, a backend or a dtype does not exist, or a backend computes none of the operators.
     """
     scope = scope_of(options)
     query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype, seed=options.seed)
     for spec in query.backends:
         _require_general(spec)
+        _require_second_order(spec, scope.operators)
     planned = dataclasses.replace(plan(query), problems=(), sources={}, cells=())
     return scope, planned, Settings(rounds=0, threads=options.threads, environment=environment_of(options))
 
@@ -67,7 +68,7 @@ def searched(
         listener.begin(scope.programs or 0, 0)
 
         def tell(count: int, findings: Findings) -> None:
-            listener.doing(plural(len(findings), "finding"))
+            listener.doing(plural(len(findings.new), "new finding"))
             listener.count(count)
 
         campaign = Campaign(executors, scope, known_findings(), tell)
@@ -89,8 +90,11 @@ def scope_of(options: argparse.Namespace) -> Scope:
     Raises
     ------
     PlanError
-        If a family or an operator does not exist.
+        If a family, an operator or a dtype does not exist.
     """
+    for name in options.dtype:
+        if name not in DTYPES:
+            raise PlanError(f"got dtype {name!r}{expected(name, list(DTYPES), 'some')}")
     for name in options.families:
         if name not in FAMILIES:
             raise PlanError(f"got family {name!r}{expected(name, list(FAMILIES), 'some')}")
@@ -120,6 +124,15 @@ def _require_general(spec: str) -> None:
     if not limited & SCALAR_ALL:
         only = listed((str(o) for o in Operator if o in limited), most=len(limited))
         raise PlanError(f"got {spec}, which computes only {only}, expected a backend that computes gradients")
+
+
+def _require_second_order(spec: str, operators: Sequence[Operator]) -> None:
+    """Reject a backend with an order of modes if only operators of first order are asked for."""
+    if operators and backends.load(spec.partition("@")[0]).order and not SECOND_ORDER & set(operators):
+        raise PlanError(
+            f"got {spec} with {listed(map(str, operators))}, expected hvp or hessian:"
+            " an order of modes is one of second derivatives"
+        )
 
 
 def executors_of(
@@ -208,9 +221,7 @@ def _outcomes(found: Searched) -> Table:
     """Return the number of outcomes by backend and class; classes without any are left out."""
     classes = [c for c in Class if c == Class.AGREE or any(counted[c] for counted in found.outcomes.values())]
     table = terminal.plain_table("Outcomes by backend; each is one operator of one program")
-    table.add_column("backend")
-    for name in ("programs", *classes):
-        table.add_column(str(name), justify="right")
+    random_programs.add_columns(table, list(found.outcomes), ("programs", *map(str, classes)))
     for spec, counted in found.outcomes.items():
         step = stride(spec)
         share = "all" if step == 1 else f"1 of {step}"

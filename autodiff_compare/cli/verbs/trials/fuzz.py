@@ -60,16 +60,24 @@ def fuzz(options: argparse.Namespace) -> int:
         console().print(f"tables: {places.shown(folder.path)}", soft_wrap=True, markup=False)
     if interrupted:
         complain("interrupted")
+    elif not any(counted.total() for counted in campaign.outcomes.values()):
+        complain("nothing was computed: no program has these operators on a backend that could be run")
+        return exits.FAILED
     return exits.INTERRUPTED if interrupted else exits.WRONG if campaign.findings.new else exits.OK
 
 
 def _known(options: argparse.Namespace) -> int:
     """Run every known defect again, and print what each gives today with its script."""
-    defects = [known for known in known_defects() if not options.backend or known.key.backend in options.backend]
+    wanted, listed = options.backend, known_defects()
+    if other := next((name for name in wanted if "@" in name), ""):
+        return usage(f"got {other}, expected a backend without @PYTHON: known defects run in this environment")
+    defects = [
+        known for known in listed if not wanted or not {known.key.backend, known.failure.spec}.isdisjoint(wanted)
+    ]
     specs = tuple(dict.fromkeys(known.failure.spec for known in defects))
     out = console()
-    for name in options.backend:
-        if all(known.key.backend != name for known in defects):
+    for name in wanted:
+        if all(name not in (known.key.backend, known.failure.spec) for known in defects):
             out.print(f"No known defect is listed for {name}.", markup=False)
     if not defects:
         return exits.OK
@@ -84,9 +92,17 @@ def _known(options: argparse.Namespace) -> int:
     return exits.OK
 
 
+def _today(known: Known, judgement: Judgement | None) -> str:
+    """Return in words what becomes of a known defect on the installed versions."""
+    if judgement is None:
+        return "not run"
+    words = {Class.AGREE: "gone", known.key.classed: "still there"}
+    return words.get(judgement.classed, f"another outcome: {judgement.classed}, {judgement.words}")
+
+
 def _print_known(known: Known, judgement: Judgement | None, out: Console) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in known.versions.items())
-    today = "not run" if judgement is None else "gone" if judgement.classed == Class.AGREE else "still there"
+    today = _today(known, judgement)
     for line in (
         title_of(known.finding),
         f"  found in {versions}; in the installed versions: {today}",
