@@ -41,10 +41,11 @@ def __getattr__(name: str) -> Any:
     AttributeError
         If there is none; it names this namespace, by which a hint is found.
     """
+    found: Any
     if name == "special" and _OLD:
         found = _older_special()
     elif name == "special":
-        found: Any = importlib.import_module("autodiff_compare.backends.numpy_autodiff.array.special")
+        found = importlib.import_module("autodiff_compare.backends.numpy_autodiff.array.special")
     elif name == "fft":
         found = SimpleNamespace(**{n: getattr(np.fft, n) for n in np.fft.__all__} | _FREQUENCIES)
     elif _OLD and (name == "linalg" or name in _OLDER_PARAMETERS or not hasattr(np, name)):
