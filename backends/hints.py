@@ -97,6 +97,10 @@ _CLOSE = 0.75
 _SHARED: tuple[tuple[str, str], ...] = (
     (r"unexpected keyword argument 'dim'|missing .*\bdim\b", _AXIS),
     (r"\b(sum|prod|mean|var|std|max|min|any|all)\(\) takes 1 positional argument", _AXIS),
+    (
+        r"squeeze\(\) missing .*'axis'",
+        "xp.squeeze(x, axis=0) names the axis, and xp.reshape(x, ()) makes a number of one",
+    ),
     (r"reshape\(\) takes 2 positional|'shape' .* must be tuple|for 'order' argument: -?\d|got order='-?\d", _TUPLE),
     (r"(zeros|ones|empty)\(\) takes 1 positional|Cannot interpret '\d+' as a data type", _TUPLE),
     (r"must be Tensor, not (list|tuple)|got <class '(list|tuple)'>|'(list|tuple)' object has no attribute", _LIST),

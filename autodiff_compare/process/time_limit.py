@@ -8,6 +8,10 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+#: Seconds from one signal to the next. Python drops an exception that is raised in a destructor or a weak reference's
+#: callback, as imports have them: the code would then go on without end.
+_AGAIN_S = 1.0
+
 
 class TimeLimitExceeded(BaseException):
     """Raised in the code under the limit.
@@ -31,7 +35,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeLimitExceeded
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
         yield
     finally:

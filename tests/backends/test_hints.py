@@ -44,6 +44,7 @@ SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("negative step", lambda x, xp: xp.sum(x[::-1] * x), ("torch",), "xp.flip"),
     ("torch's name", lambda x, xp: xp.sum(xp.cat([x, x])), ("numpy", "tensorflow", "jax"), "xp.concat"),
     ("method that the standard lacks", lambda x, xp: xp.sum(x.copy() ** 2), ("torch", "tensorflow"), "copy=True"),
+    ("squeeze", lambda x, xp: xp.squeeze(x[:1]), ("torch", "tensorflow"), "axis=0"),
     ("axis by position", lambda x, xp: xp.sum(xp.sum(xp.reshape(x, (3, 1)), 1)), ("torch",), "axis=0"),
     ("dim for axis", lambda x, xp: xp.sum(x, dim=0), ("numpy", "torch", "jax"), "axis=0"),
     ("torch's logsumexp", lambda x, xp: xp.logsumexp(x), ("torch",), "xp.special.logsumexp"),

@@ -12,6 +12,7 @@ from autodiff_compare.plan.plan import PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.process.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.vocabulary import Status
 
@@ -137,3 +138,21 @@ def test_the_first_evaluation_has_the_time_limit_of_a_cell(source: str, tmp_path
     path.write_text(f"import numpy as np\nx = np.ones(3)\n{source}")
     with pytest.raises(PlanError, match=r"no value of .*endless.py in plain NumPy within 0.5 s: .* --timeout"):
         plan(Query([str(path)], ["manual"], timeout_s=0.5))
+
+
+def test_the_time_limit_holds_after_an_exception_that_python_dropped() -> None:
+    """A signal may arrive in a destructor, where Python prints the exception and goes on."""
+    ended = []
+
+    def work() -> None:
+        try:
+            while True:
+                pass
+        except TimeLimitExceeded:
+            ended.append("dropped")
+        while True:
+            pass
+
+    with time_limit(0.05), pytest.raises(TimeLimitExceeded):
+        work()
+    assert ended == ["dropped"]
