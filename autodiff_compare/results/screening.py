@@ -46,11 +46,11 @@ def _is_whole(found: Any) -> bool:
 
 
 def _are_numbers(found: Any) -> bool:
-    """Return whether decoded JSON is a number, or lists of them; nan, infinities and complex numbers are texts."""
+    """Return whether decoded JSON is a number or truth value, or lists of them; texts hold nan and complex numbers."""
     if isinstance(found, list):
         return all(map(_are_numbers, found))
     try:
-        return isinstance(found, (int, float, str)) and not isinstance(found, bool) and complex(found) is not None
+        return isinstance(found, (int, float, str)) and complex(found) is not None
     except (ValueError, OverflowError):
         return False
 
