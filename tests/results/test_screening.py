@@ -47,7 +47,12 @@ def test_a_row_that_is_there_twice_is_named() -> None:
         ("cells", "dtype", ["float64", "bfloat16"], ["", "float", "FLOAT64", "float64 "]),
         ("runs", "versions", ["", "{}", '{"numpy": "2.4"}'], ["{", "[]", "1", '{"numpy": 2}', "[" * 60_000]),
         ("machines", "environment", ["", '{"A": ""}'], ["null", '{"A": null}']),
-        ("conventions", "expected", ["[]", "2.0", '[["(1+2j)", "nan"], ["-inf", true]]'], ["null", '"x"', "{}", "[null]"]),
+        (
+            "conventions",
+            "expected",
+            ["[]", "2.0", '[["(1+2j)", "nan"], ["-inf", true]]'],
+            ["null", '"x"', "{}", "[null]"],
+        ),
         ("conventions", "hull", ["[]", "[[0, 1]]"], ["[0, 1]", "[[0]]", "[[0, {}]]"]),
         ("findings", "seen", ["", '{"jax hvp float64": 3}'], ['{"jax": "3"}', "[3]", '{"jax": 1.5}', '{"jax": true}']),
     ],
