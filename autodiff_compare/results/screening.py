@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Table -> column -> the least value of its numbers; nan and infinities are refused too.
 _LEAST: Mapping[str, Mapping[str, float]] = {
     "samples": {"seconds": 0.0, "calls": 1, "round": 0, "sample": 0},
-    "timings": {"n": 0},
+    "timings": {"n": 0, "min_s": 0.0, "median_s": 0.0},
     "cells": {"n_inputs": 0, "n_outputs": 0, "peak_rss_bytes": 0, "threads_requested": 0, "contended_rounds": 0},
     "runs": {"cpu_count": 0, "threads": 0, "rounds": 0},
     "machines": {"cpu_count": 0},
@@ -110,7 +110,7 @@ def impossible(name: str, frame: pd.DataFrame) -> str:
 def _impossible_text(name: str, frame: pd.DataFrame) -> str:
     """Return what a column of dtypes or of JSON cannot hold, in one line; empty if all is fine."""
     known = (*DTYPES, *HALF_DTYPES)
-    for text in frame["dtype"].unique() if name in _OF_DTYPES else ():
+    for text in filter(None, frame["dtype"].unique()) if name in _OF_DTYPES else ():
         if text not in known:
             return f"got {text!r:.40} in column 'dtype' of the table {name}, expected one of: {', '.join(known)}"
     for column, (holds, words) in _JSON.get(name, {}).items():

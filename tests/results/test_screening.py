@@ -34,6 +34,15 @@ def test_an_impossible_sample_is_named(changes: dict[str, float], words: str) ->
     assert bool(words) == bool(found)
 
 
+@pytest.mark.parametrize("column", ["min_s", "median_s"])
+def test_a_time_that_is_no_number_is_named(column: str) -> None:
+    row = {"cell_id": "c", "phase": "steady", "machine": "", "n": 8, "min_s": 1e-3, "median_s": 2e-3}
+    assert impossible("timings", pd.DataFrame([row])) == ""
+    for value in (float("nan"), float("inf"), -1.0):
+        found = impossible("timings", pd.DataFrame([{**row, column: value}]))
+        assert f"got {value} in column '{column}' of the table timings" in found
+
+
 def test_a_row_that_is_there_twice_is_named() -> None:
     assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE | {"round": 1}])) == ""
     assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE | {"machine": "n"}])) == ""
@@ -44,7 +53,7 @@ def test_a_row_that_is_there_twice_is_named() -> None:
 @pytest.mark.parametrize(
     ("table", "column", "good", "bad"),
     [
-        ("cells", "dtype", ["float64", "bfloat16"], ["", "float", "FLOAT64", "float64 "]),
+        ("cells", "dtype", ["", "float64", "bfloat16"], ["float", "FLOAT64", "float64 "]),
         ("runs", "versions", ["", "{}", '{"numpy": "2.4"}'], ["{", "[]", "1", '{"numpy": 2}', "[" * 60_000]),
         ("machines", "environment", ["", '{"A": ""}'], ["null", '{"A": null}']),
         (
