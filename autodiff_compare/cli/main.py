@@ -9,7 +9,6 @@ import os
 import pathlib
 import pkgutil
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import unset_variables, without_engine
 from autodiff_compare.cli.project.settings import ProjectError
 from autodiff_compare.cli.project.words import completed
+from autodiff_compare.process.interruption import end_alike
 from autodiff_compare.results.formatting import printable
 
 #: Errors of a standard output that is closed, full or gone.
@@ -75,8 +75,7 @@ def _run(argv: Sequence[str] | None) -> int:
     options.command = shlex.join(["compare.py", *given])
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
-    # A terminated run ends like an interrupted one, so that its finished cells are written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_alike()
     try:
         verb: Callable[..., int] = pkgutil.resolve_name(options.verb)
     except ModuleNotFoundError as error:

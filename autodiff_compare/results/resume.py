@@ -104,6 +104,8 @@ def recorded(folder: pathlib.Path) -> Run:
     records, _ = read_log(folder)
     # The row is written again when a worker says what is known only to it: the last one counts.
     rows = {row.run_id: row for rows, _ in records for row in rows.get("runs", ())}
+    if not records:
+        raise TableError(f"got {folder}, a run that was ended before its first line was written: start it again")
     if len(rows) != 1:
         raise TableError(f"got {len(rows)} runs in the log of {folder}, expected 1")
     run: Run = next(iter(rows.values()))

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 from autodiff_compare.plan.order import in_plan_order
 from autodiff_compare.plan.plan import Plan
+from autodiff_compare.process.interruption import uninterrupted
 from autodiff_compare.results import log, tables
 from autodiff_compare.results.log import SUBJECTS, Log, line_of, read_log
 from autodiff_compare.results.machines import stamped
@@ -144,9 +145,11 @@ class RunFolder:
         rows = self._stamped(rows)
         line = line_of(rows, done)
         with self._lock:
-            with self._store_errors():
-                self._log.append(line)
-            self._apply(rows, done)
+            # Ctrl-C while the disk is waited for must not cut off what is finished.
+            with uninterrupted():
+                with self._store_errors():
+                    self._log.append(line)
+                self._apply(rows, done)
             if time.monotonic() > self._refresh_at:
                 self.write_tables()
 
@@ -198,7 +201,8 @@ class RunFolder:
         rows["samples"] = _imports_first(rows["samples"])
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
-        with self._store_errors():
+        # Half of them would not belong to the other half.
+        with uninterrupted(), self._store_errors():
             for name, table in TABLES.items():
                 tables.write(self.path / f"{name}.csv", table, rows[name])
         end = time.monotonic()

@@ -419,7 +419,7 @@ DAMAGES = {
     "a newer schema": ("runs.csv", lambda text: text.replace(_VERSION, b"\nr,99,"), "schema version '99'"),
     "a strange schema": ("runs.csv", lambda text: text.replace(_VERSION, b"\nr,\x1b[2J,"), "schema version"),
     "versions": ("runs.csv", lambda text: text.replace(b'""2.4""', b"2.4"), "JSON object of texts"),
-    "no versions": ("runs.csv", lambda text: text.replace(b'{""numpy""', b"{{"), "no JSON"),
+    "no versions": ("runs.csv", lambda text: text.replace(b'{""numpy""', b"{{"), "JSON object of texts"),
     "a folder": ("cells.csv", os.mkdir, "cannot read"),
     "a pipe": ("cells.csv", os.mkfifo, "no ordinary file"),
 }

@@ -78,13 +78,16 @@ def test_a_variable_that_is_not_set_cannot_be_passed_on(capsys: pytest.CaptureFi
     assert "expected a variable that is set, or NAME=VALUE" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "terminal_closed"])
+def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(
+    number: signal.Signals, tmp_path: pathlib.Path
+) -> None:
     command = [sys.executable, "compare.py", "run", "-b", "manual", "--quick", "--out", str(tmp_path)]
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     until = time.monotonic() + 120
     while time.monotonic() < until and not any(b'"cells"' in p.read_bytes() for p in tmp_path.glob("*/log.jsonl")):
         time.sleep(0.1)
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(number)
     out, _ = running.communicate(timeout=120)
     assert running.returncode == INTERRUPTED
     (folder,) = tmp_path.iterdir()

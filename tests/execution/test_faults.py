@@ -222,7 +222,8 @@ class FakeClient:
         end = self.ends.pop(0) if self.ends and (opening == (self.ends[0] is SLOW)) else None
         if end is not None:
             raise end
-        return {"threads": 1.0, "threads_active": 1, "switches": {}, "seconds": 0.1} if opening else {"calls": 1}
+        opened = {"threads": 1.0, "threads_active": 1, "switches": {}, "seconds": 0.1}
+        return opened if opening else {"calls": 1, "per_call_s": 1e-3, "flags": []}
 
     def close(self) -> None:
         pass

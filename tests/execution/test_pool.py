@@ -21,6 +21,7 @@ from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.vocabulary import Status
 from tests.execution.test_faults import FAULTY, QUADRATIC
+from tests.execution.test_responses import GOOD
 
 SPECS = ["manual", "numpy", "finite_difference"]
 #: What a runner asks of a worker.
@@ -55,7 +56,7 @@ class FakeClient:
             self.asked.append((self.spec, verb, params.get("processors", [])))
         if verb == "open" and self.spec in self.fails:
             raise self.fails.pop(self.spec)
-        return {"switches": {}, "seconds": 0.1, "calls": 1, "threads": 1.0, "threads_active": 1}
+        return GOOD.get(verb, {})
 
     def _import(self, deadline_s: float) -> None:
         with self.lock:

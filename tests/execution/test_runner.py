@@ -140,6 +140,7 @@ class FakePool:
             "first_call_waited_s": 0.0,
             "how": "native",
             "mode": "",
+            "conversion": "",
             "objective_calls": 0,
             "flags": [],
             "peak_bytes": 8,
@@ -149,6 +150,7 @@ class FakePool:
         queue_s, retraced = self.queue_s if number <= self.waits else 0.0, number == self.traced_in
         waited_s = [queue_s * self.seconds] * 7
         visit = {"seconds": [self.seconds] * 7, "waited_s": waited_s, "retraced": retraced, "other": None}
+        visit |= {"value_seconds": [], "value_waited_s": []}
         calibrated = {"calls": 1, "per_call_s": self.seconds, "flags": []}
         answers = {"cell": cell, "calibrate": calibrated, "visit": visit, "finish": {"retraced": self.retraced}}
         answers["beside"] = {"per_call_s": self.seconds}

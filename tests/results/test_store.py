@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -169,6 +170,44 @@ def test_a_failing_write_is_cut_off(tmp_path: pathlib.Path, monkeypatch: pytest.
     folder.add({"cells": [cell("c")]})
     folder.close()
     assert [row["cells"][0].backend for row, _ in read_log(folder.path)[0]] == ["a", "c"]
+
+
+def test_an_interruption_cuts_off_nothing_that_is_finished(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    sync = os.fsync
+
+    def interrupted(descriptor: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folder.add({"cells": [cell("a")]})
+    monkeypatch.undo()
+    folder.close()
+    assert [row["cells"][0].backend for row, _ in read_log(folder.path)[0]] == ["a"]
+    assert [row.backend for row in folder.rows["cells"]] == ["a"]
+
+
+def test_an_interruption_leaves_no_tables_that_do_not_belong_together(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add({"cells": [cell("a")]})
+    folder.add({"cells": [cell("b", problem="other")]})
+    write, written = tables.write, []
+
+    def interrupted(path: pathlib.Path, *rest: Any) -> None:
+        signal.raise_signal(signal.SIGINT) if not written else None
+        write(path, *rest)
+        written.append(path.stem)
+
+    monkeypatch.setattr(tables, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folder.write_tables()
+    assert written == list(tables.TABLES)
 
 
 def test_a_vanished_folder_is_noticed(tmp_path: pathlib.Path) -> None:

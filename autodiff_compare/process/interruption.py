@@ -1,0 +1,50 @@
+"""Interruptions of this process: signals that end a run as Ctrl-C does, and work that they must not cut in two."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+#: Signals that end a run: Ctrl-C, `kill`, and a terminal that is closed.
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def end_alike() -> None:
+    """Let each signal that ends a run raise `KeyboardInterrupt`, so that finished cells are written.
+
+    A signal that the caller ignores stays ignored, as ``nohup`` asks for.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the first interruption wait until a short ``with`` block has ended; a second one ends the block.
+
+    Signals reach the main thread only: other threads are not interrupted anyway.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
+    waiting: list[int] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            handlers[number](number, frame)
+        waiting.append(number)
+
+    for number in handlers:
+        signal.signal(number, wait)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if waiting:
+            handlers[waiting[0]](waiting[0], None)
