@@ -32,9 +32,57 @@ import pandas as pd
 
 from autodiff_compare.results.machines import of_run
 from autodiff_compare.results.replacing import replacing
-from autodiff_compare.results.rows import ADDED, LATER_TABLES, SCHEMA_VERSION, TABLES, MachineRow, Run
+from autodiff_compare.results.rows import (
+    ADDED,
+    LATER_TABLES,
+    SCHEMA_VERSION,
+    TABLES,
+    CellRow,
+    CheckRow,
+    ConventionRow,
+    DescentRow,
+    FindingRow,
+    FuzzRow,
+    MachineRow,
+    PairRow,
+    QuestionRow,
+    Run,
+    SampleRow,
+    StepRow,
+    TimingRow,
+)
 from autodiff_compare.results.screening import escaped, impossible
 from autodiff_compare.vocabulary import join_spec
+
+#: Whoever reads tables needs the classes of their rows: the documents import both from here.
+__all__ = [
+    "LARGEST_TABLE",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "CellRow",
+    "CheckRow",
+    "ConventionRow",
+    "DescentRow",
+    "FindingRow",
+    "FuzzRow",
+    "MachineRow",
+    "PairRow",
+    "QuestionRow",
+    "Run",
+    "SampleRow",
+    "StepRow",
+    "TableError",
+    "TimingRow",
+    "column_types",
+    "read",
+    "read_all",
+    "read_bytes",
+    "resume_command",
+    "row",
+    "rows_from",
+    "schema_markdown",
+    "write",
+]
 
 #: Largest table that is read, in bytes. No run writes more; a larger file would fill the memory.
 LARGEST_TABLE = 1 << 28

@@ -167,10 +167,20 @@ def _linearisation(problem: Problem, pose: Pose, found: Mapping[str, tuple[Jacob
     return StudyTable(title, ("|d|", *found), (*lines, ("slope", *slopes)), note)
 
 
+def _extreme_singular_values(J: Array) -> tuple[float, float]:
+    """Return the largest and the least singular value, which is 0 where rounding hides it: as for a rank.
+
+    The decomposition of an exactly singular matrix has 0 on one processor and some 1e-16 on another.
+    """
+    values = np.linalg.svd(J.astype(np.float64))[1]
+    hidden = values[-1] <= max(J.shape) * np.finfo(J.dtype).eps * values[0]
+    return float(values[0]), 0.0 if hidden else float(values[-1])
+
+
 def _singularity(problem: Problem, pose: Pose, found: Mapping[str, tuple[Jacobians, Jacobians]]) -> StudyTable:
     def row(where: str, spec: str, J: Array) -> tuple[Any, ...]:
-        J = J.astype(np.float64)
-        return (where, spec, float(np.linalg.det(J)), float(np.linalg.cond(J)), float(np.linalg.svd(J)[1][-1]))
+        largest, least = _extreme_singular_values(J)
+        return (where, spec, float(np.linalg.det(J.astype(np.float64))), largest / least if least else np.inf, least)
 
     rows = [row("study", spec, J.rows) for spec, (J, _) in found.items()]
     rows += [row("singular", spec, J.rows) for spec, (_, J) in found.items()]
