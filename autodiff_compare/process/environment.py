@@ -51,7 +51,15 @@ def hide_clone() -> None:
     and would hide packages of these names that a user's file imports.
     """
     if (PACKAGE / "backends").is_symlink():
-        sys.path[:] = [entry for entry in sys.path if pathlib.Path(entry).resolve() != ROOT]
+        sys.path[:] = [entry for entry in sys.path if not _is_root(entry)]
+
+
+def _is_root(entry: str) -> bool:
+    """Return whether an entry of the path is the clone; a relative one has no place where the current folder is gone."""
+    try:
+        return pathlib.Path(entry).resolve() == ROOT
+    except OSError:
+        return False
 
 
 def machine() -> dict[str, str | int | None]:

@@ -172,6 +172,15 @@ def test_a_failing_write_is_cut_off(tmp_path: pathlib.Path, monkeypatch: pytest.
     assert [row["cells"][0].backend for row, _ in read_log(folder.path)[0]] == ["a", "c"]
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt: a process that a script has started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_cuts_off_nothing_that_is_finished(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +200,7 @@ def test_an_interruption_cuts_off_nothing_that_is_finished(
     assert [row.backend for row in folder.rows["cells"]] == ["a"]
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_leaves_no_tables_that_do_not_belong_together(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
