@@ -1,12 +1,14 @@
-"""Processes that tests follow: whether one lives, whose child it is, and waiting for either."""
+"""Processes that tests follow: whether one lives, whose child it is, waiting for either, and signals to it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import pathlib
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 
 def children(pid: int) -> list[int]:
@@ -32,3 +34,13 @@ def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "expected it to happen by now"
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def heard(number: signal.Signals, handler: Any = signal.SIG_DFL) -> Iterator[None]:
+    """Let this process, and those that it starts, hear a signal, which a script or ``nohup`` may let them ignore."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

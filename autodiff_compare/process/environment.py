@@ -55,7 +55,7 @@ def hide_clone() -> None:
 
 
 def _is_root(entry: str) -> bool:
-    """Return whether an entry of the path is the clone; a relative one has no place where the current folder is gone."""
+    """Return whether an entry of the path is the clone; a relative one is none where the current folder is gone."""
     try:
         return pathlib.Path(entry).resolve() == ROOT
     except OSError:

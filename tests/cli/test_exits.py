@@ -15,6 +15,7 @@ from autodiff_compare.cli.exits import DEFECT, INTERRUPTED, OK, UNWRITTEN, USAGE
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs.runs import show
 from autodiff_compare.execution.runner import Runner
+from tests.processes import heard
 
 ROOT = pathlib.Path(__file__).parents[2]
 LIST = [sys.executable, "compare.py", "list"]
@@ -83,7 +84,8 @@ def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(
     number: signal.Signals, tmp_path: pathlib.Path
 ) -> None:
     command = [sys.executable, "compare.py", "run", "-b", "manual", "--quick", "--out", str(tmp_path)]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with heard(number):
+        running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     until = time.monotonic() + 120
     while time.monotonic() < until and not any(b'"cells"' in p.read_bytes() for p in tmp_path.glob("*/log.jsonl")):
         time.sleep(0.1)

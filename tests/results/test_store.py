@@ -23,7 +23,7 @@ from autodiff_compare.results.resume import recorded
 from autodiff_compare.results.rows import TABLES, CellRow, CheckRow, PairRow, Run, SampleRow
 from autodiff_compare.results.store import RunFolder, StoreError
 from autodiff_compare.results.tables import TableError
-from tests.processes import children, lives, until
+from tests.processes import children, heard, lives, until
 from tests.report.blank import blank
 from tests.selection import few
 
@@ -172,15 +172,6 @@ def test_a_failing_write_is_cut_off(tmp_path: pathlib.Path, monkeypatch: pytest.
     assert [row["cells"][0].backend for row, _ in read_log(folder.path)[0]] == ["a", "c"]
 
 
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """Let SIGINT interrupt: a process that a script has started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_cuts_off_nothing_that_is_finished(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +183,7 @@ def test_an_interruption_cuts_off_nothing_that_is_finished(
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with heard(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
         folder.add({"cells": [cell("a")]})
     monkeypatch.undo()
     folder.close()
@@ -200,7 +191,6 @@ def test_an_interruption_cuts_off_nothing_that_is_finished(
     assert [row.backend for row in folder.rows["cells"]] == ["a"]
 
 
-@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_leaves_no_tables_that_do_not_belong_together(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +205,7 @@ def test_an_interruption_leaves_no_tables_that_do_not_belong_together(
         written.append(path.stem)
 
     monkeypatch.setattr(tables, "write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with heard(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
         folder.write_tables()
     assert written == list(tables.TABLES)
 
