@@ -35,7 +35,7 @@ from autodiff_compare.report.write import write
 from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.frames.tidy import sized
 from autodiff_compare.results.rows import LATER_TABLES, CellRow, SampleRow, StepRow
-from autodiff_compare.results.tables import rows_from
+from autodiff_compare.results.tables import TableError, rows_from
 from autodiff_compare.results.timings import timings
 from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
@@ -540,8 +540,8 @@ def test_hostile_names_name_no_file(hostile: pathlib.Path) -> None:
     assert "<script>" not in summary.replace("\\<script\\>", "")
 
 
-@pytest.mark.parametrize("odd", [0.0, -1.0, math.nan, math.inf, 1e-300, 1e300])
-def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -> None:
+def _with_odd_times(folder: pathlib.Path, odd: float) -> pathlib.Path:
+    """Return a run of two backends, one of which has a median time that is odd."""
     cells = [
         row(CellRow, cell_id=f"p/small/float64/{o}/{b}", problem="p", size="small", n_inputs=1, dtype="float64",
             operator=o, backend=b, status="ok", peak_rss_bytes=0)
@@ -555,8 +555,20 @@ def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -
         r.__class__(**{**vars(r), "median_s": odd}) if "a" in r.cell_id[-1] else r for r in timings(cells, samples)
     ]
     runs = [row(record.Run, schema_version=1, versions="{}")]
-    made_run = written(tmp_path / "r", {"runs": runs, "cells": cells, "samples": samples, "timings": derived})
-    read = record.read(made_run)
+    return written(folder / "r", {"runs": runs, "cells": cells, "samples": samples, "timings": derived})
+
+
+@pytest.mark.parametrize("odd", [-1.0, math.nan, math.inf])
+def test_times_that_are_no_numbers_are_refused(tmp_path: pathlib.Path, odd: float) -> None:
+    with pytest.raises(
+        TableError, match=f"got {odd} in column 'median_s' of the table timings, expected numbers from 0"
+    ):
+        record.read(_with_odd_times(tmp_path, odd))
+
+
+@pytest.mark.parametrize("odd", [0.0, 1e-300, 1e300])
+def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -> None:
+    read = record.read(_with_odd_times(tmp_path, odd))
     with style.drawing():
         for section in contents.page(read).sections:
             for part in section.parts:
