@@ -64,8 +64,8 @@ from autodiff_compare.vocabulary import Operator, Verdict
 _NOT_REAL = "cOSU"
 #: What to do about float64 in the result of a narrower dtype: constants of the function have promoted its inputs.
 _WIDER = ": make constants with xp.ones(n, dtype=x.dtype), and floats of integers with xp.astype(i, x.dtype)"
-#: What contradicts our engine too is no proof against a result, unless that is this many times as far off: our engine may
-#: then be off by a rounding that was measured too small.
+#: What contradicts our engine too proves nothing against a result, unless that is this many times as far off: then our
+#: engine may be off by a rounding that was measured too small.
 _FURTHER = 10.0
 #: Verdicts of numerical differences that wider tolerances may change.
 _UNSETTLED = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NONSMOOTH})
