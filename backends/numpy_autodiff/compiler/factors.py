@@ -23,13 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import FLOATS, Graph, Op
 
 #: Terms of the longest sum that is factored, and operations up to which a number is looked for that tells of it.
 _MOST_TERMS, _FARTHEST = 16, 64
 #: Functions that add up from 0.0.
 _FROM_ZERO = frozenset({"sum", "scatter"})
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 #: Functions that are linear in an argument and add up its entries; and those that keep a factor of an argument.
 _SUMS = frozenset({"sum", "dot", "vecdot"})
 _KEEP = frozenset({"multiply", "reshape", "transpose", "matmul"})
@@ -132,7 +131,7 @@ def gathered(graph: Graph) -> Graph:
 
 def _outer_factors(op: Op, uses: Mapping[Op, int]) -> tuple[float, float]:
     """Return the factors of both terms of a sum, with their signs, if they are alike; else zeros."""
-    if op.name not in ("add", "subtract") or op.scalar or op.dtype not in _FLOATS or op.args[0] is op.args[1]:
+    if op.name not in ("add", "subtract") or op.scalar or op.dtype not in FLOATS or op.args[0] is op.args[1]:
         return 0.0, 0.0
     c, d = (_outer_factor(x, op, uses) for x in op.args)
     return (c, d if op.name == "add" else -d) if abs(c) == abs(d) else (0.0, 0.0)
@@ -180,7 +179,7 @@ def split(graph: Graph, guarded: bool) -> Graph:
 def _squares(op: Op, uses: Mapping[Op, int]) -> list[tuple[float, Op]]:
     """Return the terms of a sum over all entries, as a factor and a square each; none if one is anything else."""
     whole = op.args[0] if op.name == "sum" and op.scalar and op.kwargs.get("axis") is None else None
-    if not isinstance(whole, Op) or whole.dtype not in _FLOATS or uses[whole] > 1:
+    if not isinstance(whole, Op) or whole.dtype not in FLOATS or uses[whole] > 1:
         return []
     found = [_square(x, whole, uses) for x in _terms(whole, uses)]
     return [pair for pair in found if pair is not None] if None not in found else []

@@ -23,6 +23,8 @@ from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, l
 from autodiff_compare.backends.numpy_autodiff.core.pytree import Rebuild, flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant, primal
 
+#: The dtypes of floats for which code is rearranged.
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 #: The engine's own package, under whatever name it is imported.
 _OWN = __name__.removesuffix("compiler.graph")
 #: Operations from which on the rounds of a loop whose length depends on values take seconds to compile.

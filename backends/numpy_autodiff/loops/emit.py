@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.emit import fresh
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, RollError
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import FLOATS, Graph, Op, RollError
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, header, statement
 from autodiff_compare.backends.numpy_autodiff.loops.forms import form
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import FAILED, Kernel
@@ -100,13 +100,12 @@ _BY_DECAY: dict[str, Callable[[Op, Op, Op], Op]] = {
     "tanh": lambda x, d, like: Op("tanh_by", lambda x, d: np.tanh(x), [x, d], {}, like),  # noqa: ARG005
     "sech2": lambda x, d, like: Op("sech2_by", sech2_by, [d], {}, like),  # noqa: ARG005
 }
-_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def _double(op: Op) -> Op | None:
     """Return the argument of an operation on floats of one dtype."""
     x = op.args[0]
-    return x if isinstance(x, Op) and op.dtype in _FLOATS and x.dtype == op.dtype and not op.kwargs else None
+    return x if isinstance(x, Op) and op.dtype in FLOATS and x.dtype == op.dtype and not op.kwargs else None
 
 
 def _divisor(op: Op, inverse: dict[Op, Op]) -> Op | None:
@@ -120,7 +119,7 @@ def _inverted(op: Op) -> Op | None:
     """Return y if an operation is 1 / y."""
     if op.name == "reciprocal":
         return _double(op)
-    one = op.name == "divide" and not isinstance(op.args[0], Op) and not op.kwargs and op.dtype in _FLOATS
+    one = op.name == "divide" and not isinstance(op.args[0], Op) and not op.kwargs and op.dtype in FLOATS
     y = op.args[1] if one else None
     return y if isinstance(y, Op) and y.shape == op.shape and y.dtype == op.dtype and np.all(op.args[0] == 1) else None
 
