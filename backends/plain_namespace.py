@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.array_api import LINALG
-from autodiff_compare.backends.special import NAMES, Special
+from autodiff_compare.backends.special import Special, of_scipy
 
 #: Whether NumPy is one before 2.1.
 _OLD = not hasattr(np, "unstack")
@@ -75,8 +75,7 @@ def _older() -> Any:
 def _older_special() -> Special:
     """Return SciPy's functions, or none without SciPy: our engine, which has them for variables too, needs NumPy 2."""
     with contextlib.suppress(ImportError):
-        scipy = importlib.import_module("scipy.special")
-        return Special("SciPy", {name: getattr(scipy, {"lgamma": "gammaln"}.get(name, name)) for name in NAMES})
+        return Special("SciPy", of_scipy(importlib.import_module("scipy.special")))
     return Special("an environment without SciPy", {})
 
 

@@ -38,6 +38,11 @@ NAMES = (
 )  # fmt: skip
 
 
+def of_scipy(module: Any) -> dict[str, Callable[..., Any]]:
+    """Return all of `NAMES` from ``scipy.special``, or from a module with its names."""
+    return {name: getattr(module, {"lgamma": "gammaln"}.get(name, name)) for name in NAMES}
+
+
 class Special:
     """The special functions of one framework as attributes.
 

@@ -17,7 +17,7 @@ import jax.scipy.special
 from jax.numpy import *  # noqa: F403 - the namespace is JAX's
 from jax.numpy import fft, linalg
 
-from autodiff_compare.backends.special import NAMES, Special
+from autodiff_compare.backends.special import Special, of_scipy
 
 __all__ = ["fft", "linalg", "special"]
 
@@ -33,10 +33,7 @@ def _of_floats(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     return call
 
 
-special = Special(
-    "jax",
-    {name: _of_floats(getattr(jax.scipy.special, {"lgamma": "gammaln"}.get(name, name))) for name in NAMES},
-)
+special = Special("jax", {name: _of_floats(function) for name, function in of_scipy(jax.scipy.special).items()})
 
 
 def cumulative_prod(  # type: ignore[no-redef]
