@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,18 +10,17 @@ from collections.abc import Iterator
 import pytest
 
 from autodiff_compare.process.interruption import end_alike, uninterrupted
+from tests.processes import heard
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in ENDING}
-    for number in ENDING:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with contextlib.ExitStack() as stack:
+        for number in ENDING:
+            stack.enter_context(heard(number))
+        yield
 
 
 @pytest.mark.parametrize("number", ENDING)

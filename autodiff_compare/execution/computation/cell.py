@@ -73,7 +73,7 @@ class CellWorker:
 
     @property
     def dtype(self) -> str:
-        """The dtype of the cell; empty before the first one."""
+        """Return the dtype of the cell; empty before the first one."""
         return self._subject[3]
 
     def compute(
