@@ -87,7 +87,8 @@ def test_who_prepares_without_end_does_not_keep_another_from_being_timed(tmp_pat
 
 
 def test_a_long_unit_lets_others_be_timed_between_its_groups(tmp_path: pathlib.Path) -> None:
-    own, other, timed = HostTurns(tmp_path), HostTurns(tmp_path), threading.Event()
+    told: list[str] = []
+    own, other, timed = HostTurns(tmp_path), HostTurns(tmp_path, told.append), threading.Event()
 
     def time_one() -> None:
         with other.working(), other.measuring():
@@ -97,7 +98,10 @@ def test_a_long_unit_lets_others_be_timed_between_its_groups(tmp_path: pathlib.P
         assert not own.wanted()
         thread = threading.Thread(target=time_one)
         thread.start()
-        until(own.wanted)
+        # Not `until(own.wanted)`: the other holds the turnstile for a moment already when it begins to work.
+        until(lambda: told)
+        assert told == ["waiting until other units of this host pause"]
+        assert own.wanted()
         assert not timed.is_set()
         own.pause()
         assert timed.is_set(), "who waited comes before who paused"
