@@ -31,13 +31,18 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise TimeLimitExceeded
+    over = False
+
+    def end(_number: int, frame: FrameType | None) -> None:
+        # Raised while the context is entered or left, it would leave the timer on, whose next signal ends other code.
+        if not over and (frame is None or frame.f_code.co_filename != contextlib.__file__):
+            raise TimeLimitExceeded
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
         yield
     finally:
+        over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 
 import pytest
 
@@ -153,6 +154,22 @@ def test_the_time_limit_holds_after_an_exception_that_python_dropped() -> None:
         while True:
             pass
 
-    with time_limit(0.05), pytest.raises(TimeLimitExceeded):
+    with pytest.raises(TimeLimitExceeded), time_limit(0.05):
         work()
     assert ended == ["dropped"]
+
+
+def test_a_time_limit_that_is_over_as_its_block_ends_leaves_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next signal would end other code."""
+    set_timer, before = signal.setitimer, signal.getsignal(signal.SIGALRM)
+
+    def late(which: int, seconds: float, interval: float = 0.0) -> tuple[float, float]:
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+        return set_timer(which, seconds, interval)
+
+    monkeypatch.setattr(signal, "setitimer", late)
+    with time_limit(600.0):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == before
