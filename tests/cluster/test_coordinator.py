@@ -47,6 +47,7 @@ class Scripted(Engine):
     def __init__(self, places: Sequence[str], script: Script) -> None:
         self.now, self.script = list(places), script
         self.gone = False
+        self.stopped = threading.Event()
         self.closed: list[str] = []
 
     def places(self) -> Sequence[str]:
@@ -80,6 +81,7 @@ class _ScriptedChannel(Channel):
 
     def stop(self) -> None:
         self.over.set()
+        self.engine.stopped.set()
 
     def close(self) -> None:
         self.engine.closed.append(self.place)
@@ -192,6 +194,22 @@ def test_an_interruption_ends_all_nodes() -> None:
     engine = Scripted(["a", "b"], lambda place, unit, count: [{"record": 1}, "hangs"] if unit == "t1" else ["hangs"])
     with pytest.raises(KeyboardInterrupt):
         Coordinator(engine, [Noted("t0"), Interrupting("t1")]).run()
+    assert set(engine.closed) == {"a", "b"}
+
+
+def test_an_interruption_ends_a_node_that_is_being_opened() -> None:
+    class Interrupting(Noted):
+        def receive(self, told: Mapping[str, Any], host: str) -> None:
+            raise KeyboardInterrupt
+
+    class Slow(Scripted):
+        def open(self, place: str) -> Channel:
+            assert place == "a" or self.stopped.wait(60)
+            return super().open(place)
+
+    engine = Slow(["a", "b"], lambda place, unit, count: [{"record": 1}, "hangs"])
+    with pytest.raises(KeyboardInterrupt):
+        Coordinator(engine, [Interrupting("t0"), Interrupting("t1")]).run()
     assert set(engine.closed) == {"a", "b"}
 
 

@@ -127,6 +127,7 @@ class Coordinator:
         self._places: dict[str, _Place] = {}
         self._known: Sequence[str] = ()
         self._look_at = 0.0
+        self._closing = False
         self._events: queue.SimpleQueue[tuple[str, Mapping[str, Any] | str]] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -197,6 +198,9 @@ class Coordinator:
             while (order := place.inbox.get()) is not None:
                 if place.channel is None:
                     place.channel = self._engine.open(name)
+                if self._closing:
+                    # Whoever closes has not seen a channel that was opened meanwhile.
+                    break
                 place.channel.send(order)
                 if not self._pass_on(name, place.channel.lines()):
                     why = place.channel.why() or "it answers no more"
@@ -287,6 +291,7 @@ class Coordinator:
 
     def _close(self) -> None:
         """End all nodes side by side: those that carry something out at once, the others by an end of orders."""
+        self._closing = True
         for place in self._places.values():
             place.inbox.put(None)
         running = [p.channel for p in self._places.values() if p.task is not None and p.channel is not None]
