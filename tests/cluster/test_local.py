@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from autodiff_compare.execution.cluster import node
 from autodiff_compare.execution.cluster import spread as spread_module
 from autodiff_compare.execution.cluster.engine import NODE, Channel, Engine, EngineError, PipeChannel
 from autodiff_compare.execution.cluster.local_engine import LocalEngine
@@ -30,7 +34,7 @@ from autodiff_compare.results.tables import read
 from autodiff_compare.vocabulary import Status
 from tests.cluster.spreading import QUADRATIC, QUERY, UNTIMED, Heard, alone, ends, folder_of, spread, unmeasured
 from tests.commands import ROOT, executed
-from tests.processes import until
+from tests.processes import heard, until
 
 #: A problem of the user whose function does something once it is called by a worker of a node.
 IN_A_WORKER = """
@@ -326,6 +330,21 @@ def test_a_coordinator_that_is_killed_leaves_no_node_and_its_run_is_resumed(tmp_
     assert done.returncode == 0, done.stderr
     assert (folder / "log.jsonl").read_text().startswith(kept)
     assert "4 of 4 cells agree" in done.stdout
+
+
+def test_an_order_is_not_begun_once_the_pipe_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The coordinator may have gone between an order and its beginning: nobody else would end what is carried out."""
+    completed: list[Mapping[str, Any]] = []
+
+    def carry_out(_: node.Node, order: Mapping[str, Any]) -> None:
+        threading.Event().wait(60)
+        completed.append(order)
+
+    monkeypatch.setattr(node.Node, "carry_out", carry_out)
+    # Begun before the other thread has seen the end, it is interrupted.
+    with heard(signal.SIGTERM, signal.default_int_handler), contextlib.suppress(KeyboardInterrupt):
+        node.serve(io.StringIO('{"unit": "u"}\n'), io.StringIO())
+    assert completed == []
 
 
 def _nodes() -> list[str]:

@@ -296,14 +296,18 @@ class Writer:
 
 def serve(orders: TextIO, lines: TextIO) -> None:
     """Carry out orders until their pipe is closed; what is carried out then is interrupted."""
-    waiting, busy = queue.SimpleQueue[Mapping[str, Any] | None](), threading.Event()
+    waiting, busy, over = queue.SimpleQueue[Mapping[str, Any] | None](), threading.Event(), threading.Event()
+    # The pipe may be closed after an order has come and before it is begun.
+    turn = threading.Lock()
 
     def read() -> None:
         for line in orders:
             waiting.put(protocol.decode(line))
         waiting.put(None)
-        if busy.is_set():
-            os.kill(os.getpid(), signal.SIGTERM)
+        with turn:
+            over.set()
+            if busy.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
 
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-node-") as folder:
         emit = Writer(lines)
@@ -312,9 +316,13 @@ def serve(orders: TextIO, lines: TextIO) -> None:
             emit(hello())
             threading.Thread(target=read, daemon=True).start()
             while (order := waiting.get()) is not None:
-                busy.set()
+                with turn:
+                    if over.is_set():
+                        break
+                    busy.set()
                 node.carry_out(order)
-                busy.clear()
+                with turn:
+                    busy.clear()
         finally:
             node.close()
             emit.close()
