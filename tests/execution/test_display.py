@@ -216,13 +216,16 @@ def test_imports_that_come_later_are_part_of_the_time_left(
 
 
 @pytest.mark.parametrize(
-    ("done", "line"), [(1, "1 program, 0 of 20 s: drawing"), (7, "7 programs, 0 of 20 s: drawing")]
+    ("done", "line"), [(1, "1 program, 3 of 20 s: drawing"), (7, "7 programs, 3 of 20 s: drawing")]
 )
-def test_pieces_without_a_known_number_are_counted_within_their_budget(done: int, line: str) -> None:
+def test_pieces_without_a_known_number_are_counted_within_their_budget(
+    done: int, line: str, clock: Callable[[float], None]
+) -> None:
     display = Display("programs", budget_s=20.0)
     display.begin(0, 0)
     display.doing("drawing")
     display.count(done)
+    clock(3.0)
     assert display.line() == line
 
 
