@@ -51,18 +51,20 @@ class Effort:
     """The part of a run's time that is spent in timed calls, and in preparation and first calls."""
 
     measured_s: float = 0.0
-    #: Disjoint intervals of time, ascending, in which some framework traced or compiled.
+    #: Intervals of time in which some framework traced or compiled; threads add them in any order.
     _preparing: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def prepared_s(self) -> float:
         """Seconds in which some framework traced or compiled; where two did side by side, they count once."""
-        return sum(end - start for start, end in self._preparing)
+        seconds, until = 0.0, -math.inf
+        for start, end in sorted(self._preparing):
+            seconds += max(end - max(start, until), 0.0)
+            until = max(until, end)
+        return seconds
 
     def prepare(self, start: float, end: float) -> None:
-        """Add an interval of preparation that ends no earlier than those before."""
-        while self._preparing and self._preparing[-1][1] >= start:
-            start = min(start, self._preparing.pop()[0])
+        """Add an interval of preparation."""
         self._preparing.append((start, end))
 
 

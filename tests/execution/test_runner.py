@@ -497,6 +497,9 @@ def test_the_groups_of_a_problem_are_prepared_together(
         ([(1, 2), (3, 4), (0, 5)], 5),
         ([(0, 1), (5, 6), (2, 7)], 6),
         ([(0, 1), (1, 2)], 2),
+        # Responses of two workers may be taken up in another order than they came.
+        ([(3, 4), (0, 1)], 2),
+        ([(2, 4), (0, 3)], 4),
         ([], 0),
     ],
 )
