@@ -51,6 +51,8 @@ from autodiff_compare.vocabulary import Status
 
 #: Exit code of a node that was interrupted.
 INTERRUPTED = 130
+#: Seconds until a unit whose time is over is interrupted again: Python drops an exception in a destructor.
+_AGAIN_S = 10.0
 #: Writes one line to the coordinator.
 Emit = Callable[[Mapping[str, Any]], None]
 
@@ -242,25 +244,30 @@ def _require_code(order: Mapping[str, Any]) -> None:
 @contextlib.contextmanager
 def _limited(seconds: float | None) -> Iterator[None]:
     """Raise `UnitTimeout` in the block when its time is over."""
-    over = threading.Event()
+    over, left = threading.Event(), False
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        # The signal may come when the block has just been left.
-        if not over.is_set():
+    def end(_number: int, frame: FrameType | None) -> None:
+        # The signal may come when the block has just been left, or before this context hears of it.
+        if not left and (frame is None or frame.f_code.co_filename != contextlib.__file__):
             raise UnitTimeout
 
+    def remind() -> None:
+        patience_s = seconds
+        while not over.wait(patience_s):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            patience_s = _AGAIN_S
+
     before = signal.signal(signal.SIGUSR1, end)
-    timer = threading.Timer(seconds or 0, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.daemon = True
-    if seconds is not None:
-        timer.start()
+    reminder = threading.Thread(target=remind, daemon=True)
     try:
+        if seconds is not None:
+            reminder.start()
         yield
     finally:
+        left = True
         over.set()
-        timer.cancel()
         if seconds is not None:
-            timer.join()
+            reminder.join()
         signal.signal(signal.SIGUSR1, before)
 
 
