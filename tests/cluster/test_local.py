@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import textwrap
@@ -17,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from autodiff_compare.execution.cluster import node
 from autodiff_compare.execution.cluster import spread as spread_module
 from autodiff_compare.execution.cluster.engine import NODE, Channel, Engine, EngineError, PipeChannel
 from autodiff_compare.execution.cluster.local_engine import LocalEngine
@@ -34,7 +32,7 @@ from autodiff_compare.results.tables import read
 from autodiff_compare.vocabulary import Status
 from tests.cluster.spreading import QUADRATIC, QUERY, UNTIMED, Heard, alone, ends, folder_of, spread, unmeasured
 from tests.commands import ROOT, executed
-from tests.processes import heard, until
+from tests.processes import children, lives, until
 
 #: A problem of the user whose function does something once it is called by a worker of a node.
 IN_A_WORKER = """
@@ -56,6 +54,20 @@ PROBLEM = Problem(
     objective=f, operators=frozenset({{Operator.VALUE, Operator.GRADIENT}}),
     reference={{Operator.GRADIENT: lambda x: 2 * x}},
 )
+"""
+
+
+#: Begins a node whose unit is told that its time is over, a second after it has begun to wait for another one.
+OVER_WHILE_IT_WAITS = """
+import fcntl, os, signal, time
+
+def flock(descriptor, kind, lock=fcntl.flock):
+    if not kind & (fcntl.LOCK_NB | fcntl.LOCK_UN):
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+    lock(descriptor, kind)
+
+fcntl.flock = flock
 """
 
 
@@ -191,12 +203,13 @@ def test_a_host_with_another_version_is_another_machine(tmp_path: pathlib.Path) 
     elsewhere = _with_another_version(tmp_path)
     marker = tmp_path / "begun"
     # The first unit waits until the other host has one.
-    wait = f"p = pathlib.Path({str(marker)!r}); [time.sleep(.1) for _ in range(600) if not p.exists()]"
+    wait = f"p = pathlib.Path({str(marker)!r}); [time.sleep(.1) for _ in range(3000) if not p.exists()]"
     query = faulty(tmp_path, wait)
     sign = IN_A_WORKER.format(fault=f"pathlib.Path({str(marker)!r}).touch()").replace('"faulty"', '"other"')
     (tmp_path / "other.py").write_text(sign)
     query = replace(query, problems=[str(tmp_path / "faulty.py"), str(tmp_path / "other.py")])
-    folder = spread(tmp_path / "out", Nodes(tmp_path, NODE, elsewhere), query)
+    settings = replace(UNTIMED, timeout_s=600.0)
+    folder = spread(tmp_path / "out", Nodes(tmp_path, NODE, elsewhere), query, settings)
     assert set(ends(folder).values()) == {"ok"}
     by_problem = {row.problem: row.machine for row in folder.rows["cells"]}
     assert len(set(by_problem.values())) == 2
@@ -238,11 +251,12 @@ def test_a_function_that_exits_where_it_is_planned_ends_its_unit_only(tmp_path: 
 @pytest.mark.thorough
 def test_a_unit_that_has_waited_too_long_says_so(tmp_path: pathlib.Path) -> None:
     other, query = HostTurns(tmp_path), replace(QUERY, problems=[QUADRATIC], backends=["manual"], operators=["value"])
+    late = (*NODE[:3], OVER_WHILE_IT_WAITS + NODE[3], *NODE[4:])
     with other.working(), other.measuring():
-        folder = spread(tmp_path / "out", Nodes(tmp_path), query, limit_s=8.0)
+        folder = spread(tmp_path / "out", Nodes(tmp_path, late), query, limit_s=3600.0)
     (row,) = folder.rows["cells"]
     assert row.status == Status.TIMEOUT
-    assert re.search(r"--unit-timeout 8; [1-8] s of it other units of this host were waited for$", row.message)
+    assert re.search(r"--unit-timeout 3600; \d+ s of it other units of this host were waited for$", row.message)
 
 
 @pytest.mark.thorough
@@ -295,13 +309,12 @@ def test_an_interrupted_run_keeps_what_came_and_is_completed_by_resuming(tmp_pat
             raise KeyboardInterrupt
 
     folder = folder_of(tmp_path / "out", QUERY, UNTIMED)
-    before = set(_nodes())
     with pytest.raises(KeyboardInterrupt):
         Spread(plan(QUERY), QUERY, UNTIMED, folder, Nodes(tmp_path), collected(plan(QUERY)), Impatient()).run()
     folder.close()
     kept = (folder.path / "log.jsonl").read_text()
     assert 0 < len(folder.rows["cells"]) < len(plan(QUERY).cells)
-    until(lambda: set(_nodes()) <= before)
+    until(lambda: not _nodes(os.getpid()))
     again = RunFolder(folder.path.parent, folder.path, machine=folder.machine)
     again.arrange(plan(QUERY))
     Spread(plan(QUERY), QUERY, UNTIMED, again, Nodes(tmp_path), collected(plan(QUERY))).run()
@@ -316,13 +329,14 @@ def test_a_coordinator_that_is_killed_leaves_no_node_and_its_run_is_resumed(tmp_
     query = faulty(tmp_path, f"p = pathlib.Path({str(marker)!r}); p.exists() or (p.touch(), time.sleep(600))")
     words = ["check", *reversed(query.problems), "-b", "numpy", "-o", "value", "-o", "gradient", "--on", "local:1"]
     words += ["--out", str(tmp_path / "out")]
-    before = set(_nodes())
     command = [sys.executable, str(ROOT / "compare.py"), *words]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(marker.exists)
+    nodes = _nodes(run.pid)
     run.kill()
     run.wait()
-    until(lambda: set(_nodes()) <= before)
+    assert nodes
+    until(lambda: not any(map(lives, nodes)))
     (folder,) = (tmp_path / "out").iterdir()
     kept = (folder / "log.jsonl").read_text()
     assert "quadratic/small/float64/gradient/numpy" in kept
@@ -332,31 +346,13 @@ def test_a_coordinator_that_is_killed_leaves_no_node_and_its_run_is_resumed(tmp_
     assert "4 of 4 cells agree" in done.stdout
 
 
-def test_an_order_is_not_begun_once_the_pipe_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The coordinator may have gone between an order and its beginning: nobody else would end what is carried out."""
-    completed: list[Mapping[str, Any]] = []
-
-    def carry_out(_: node.Node, order: Mapping[str, Any]) -> None:
-        threading.Event().wait(60)
-        completed.append(order)
-
-    monkeypatch.setattr(node.Node, "carry_out", carry_out)
-    # Begun before the other thread has seen the end, it is interrupted.
-    with heard(signal.SIGTERM, signal.default_int_handler), contextlib.suppress(KeyboardInterrupt):
-        node.serve(io.StringIO('{"unit": "u"}\n'), io.StringIO())
-    assert completed == []
-
-
-def _nodes() -> list[str]:
-    """Return the processes that are nodes, of any test."""
+def _nodes(pid: int) -> list[int]:
+    """Return the nodes that a process has started."""
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"autodiff_compare.execution.cluster.node:main" in words:
-            found.append(path.parent.name)
+    for child in children(pid):
+        with contextlib.suppress(OSError):
+            words = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            found += [child] if b"autodiff_compare.execution.cluster.node:main" in words else []
     return found
 
 
