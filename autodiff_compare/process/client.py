@@ -31,8 +31,10 @@ from autodiff_compare.process import protocol
 from autodiff_compare.process.interpreters import Interpreter, launch
 from autodiff_compare.vocabulary import Status
 
-#: Seconds that a worker has to end by itself, after its requests have ended or its pipe has closed.
+#: Seconds that a worker has to end by itself, after its requests have ended.
 _GRACE_S = 2.0
+#: Seconds in which a process ends that was killed, or has closed its pipe, on a machine however loaded.
+_ENDING_S = 60.0
 #: Seconds between two looks at whether a worker that does not answer still lives.
 _POLL_S = 0.2
 #: Bytes from the end of stderr in which the last line is looked for.
@@ -202,8 +204,8 @@ class WorkerClient:
         self._kill()
         self._release()
         # The line ends the watchdog: nothing is left to kill.
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self._watchdog.communicate(b"\n", _GRACE_S)
+        with contextlib.suppress(OSError):
+            self._watchdog.communicate(b"\n")
 
     def _response(self, until: float, verb: str, deadline_s: float) -> dict[str, Any]:
         while True:
@@ -244,10 +246,12 @@ class WorkerClient:
     def _crash(self) -> WorkerError:
         """Return the error of a worker that ended by itself, with its exit code or signal."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
+            self._process.wait(_ENDING_S)
         code = self._process.poll()
         self._kill()
-        if code is not None and code < 0:
+        if code is None:
+            how = "closed its pipe and did not end"
+        elif code < 0:
             how = f"killed by signal {-code} ({signal.Signals(-code).name})"
         else:
             how = f"ended with exit code {code}"
@@ -265,7 +269,7 @@ class WorkerClient:
     def _kill(self) -> None:
         self._signal(signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
+            self._process.wait(_ENDING_S)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):

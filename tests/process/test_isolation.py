@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from autodiff_compare.process import client
 from autodiff_compare.process.isolation import without
 
 #: The end -> what is printed: a function registered for the end, then an object that is taken apart.
@@ -27,6 +29,14 @@ def test_a_worker_ends_with_what_was_registered_and_takes_nothing_apart(end: str
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ENDS[end]
+
+
+def test_no_process_is_left_where_the_machine_gives_them_no_time_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_GRACE_S", 0.0)
+    worker = client.WorkerClient("numpy", 1)
+    worker.close()
+    assert worker._process.returncode == -signal.SIGKILL
+    assert worker._watchdog.returncode is not None
 
 
 @pytest.mark.parametrize(
