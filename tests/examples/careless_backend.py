@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -43,19 +42,20 @@ class _Analytic:
         return getattr(np, name)
 
 
+class _Arriving:
+    """A result that is there when it is read for the second time."""
+
+    def __init__(self, right: Any) -> None:
+        self._right, self._reads = right, 0
+        self.dtype, self.shape = right.dtype, right.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._reads += 1
+        return self._right if self._reads > 1 else np.zeros_like(self._right)
+
+
 def _late(run: Any) -> Any:
-    def call(*given: Any) -> Any:
-        right = run(*given)
-        out = tuple(map(np.zeros_like, right)) if isinstance(right, tuple) else np.zeros_like(right)
-
-        def arrive() -> None:
-            for to, leaf in zip(out, right, strict=True) if isinstance(out, tuple) else ((out, right),):
-                to[...] = leaf
-
-        threading.Timer(0.02, arrive).start()
-        return out
-
-    return call
+    return lambda *given: tuple(map(_Arriving, run(*given)))
 
 
 class _Unread:

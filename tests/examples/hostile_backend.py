@@ -69,12 +69,6 @@ def _recurse(g: Any) -> Any:
     return _recurse(g)
 
 
-def _unbounded(g: Any) -> Any:
-    found = [g]
-    while True:
-        found.append(np.ones(1 << 40))
-
-
 def _limited() -> None:
     """Take as much memory as a limit of this process leaves."""
     resource.setrlimit(resource.RLIMIT_AS, (1 << 31, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -83,9 +77,9 @@ def _limited() -> None:
 
 def _in_a_thread(act: Callable[[], Any]) -> Callable[[], None]:
     def start() -> None:
-        thread = threading.Thread(target=act, daemon=True)
+        thread = threading.Thread(target=act)
         thread.start()
-        thread.join(0.2)
+        thread.join()
 
     return start
 
@@ -173,7 +167,8 @@ EXCEPTIONS: dict[str, Callable[[Any], Any]] = {
     "group": _raise(ExceptionGroup("several", [ValueError("one"), TypeError("two")])),
     "warning": lambda g: warnings.warn("deprecated long ago", DeprecationWarning, stacklevel=1) or g,
     "recursion": _recurse,
-    "memory": _unbounded,
+    # More than there are addresses: a system that promises any memory refuses it too.
+    "memory": lambda g: np.ones(1 << 50),
     "limit": _then(_limited),
     "broken_pipe": _raise(BrokenPipeError(32, "Broken pipe")),
     "timeout": _raise(TimeoutError("too late")),
@@ -188,7 +183,7 @@ ACTS: dict[str, Callable[[], Any]] = {
     "exit_0": lambda: os._exit(0),
     "exit_in_a_thread": _in_a_thread(lambda: os._exit(9)),
     "error_in_a_thread": _in_a_thread(_crash_in_a_thread),
-    "thread_that_stays": _in_a_thread(lambda: time.sleep(600)),
+    "thread_that_stays": lambda: threading.Thread(target=time.sleep, args=(600,), daemon=True).start(),
     "closes_stdout": lambda: os.close(1),
     "closes_stderr": lambda: os.close(2),
     "closes_everything": lambda: os.closerange(0, 64),
