@@ -337,15 +337,14 @@ def test_a_killed_runner_takes_the_children_of_its_workers_along(
 
 
 def test_a_worker_that_cannot_be_started_is_a_row(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = subprocess.Popen
+    start, refusals = subprocess.Popen, iter([OSError(errno.ENOMEM, "Cannot allocate memory")])
 
     def refuse(command: list[str], **given: Any) -> Any:
-        if len(started) < 1:
-            started.append(command)
-            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        # Taken in one step: two threads start workers.
+        if refusal := next(refusals, None):
+            raise refusal
         return start(command, **given)
 
-    started: list[list[str]] = []
     monkeypatch.setattr(subprocess, "Popen", refuse)
     folder = run(tmp_path, ["manual", FAULTY], ["gradient"])
     # Which of the two is started first depends on the threads that start them.
