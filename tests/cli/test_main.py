@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +19,7 @@ from autodiff_compare.judge.controls import RIGHT, SizeTrial
 from autodiff_compare.results import tables
 from autodiff_compare.results.rows import CellRow, SampleRow
 from tests.commands import called, executed
+from tests.processes import until
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
@@ -146,19 +146,14 @@ def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_
     )
     command = [sys.executable, "-c", heeds, "run", QUADRATIC, "-b", "manual", "-b", f"{FAULTY}:sleeps"]
     run = subprocess.Popen(
-        [*command, "-o", "value", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path)],
+        [*command, "-o", "value", "-o", "gradient", "--timeout", "600", "--rounds", "0", "--out", str(tmp_path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and b'"value"' not in b"".join(
-        p.read_bytes() for p in tmp_path.rglob("log.jsonl")
-    ):
-        time.sleep(0.1)
-    time.sleep(1)
-    os.kill(run.pid, number)
     try:
+        until(lambda: any(b'"value"' in p.read_bytes() for p in tmp_path.rglob("log.jsonl")))
+        os.kill(run.pid, number)
         run.communicate(timeout=300)
     finally:
         run.kill()

@@ -11,10 +11,17 @@ import tempfile
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[2]
+#: Seconds for a kernel to start, for a cell, and for what a cell shows to arrive.
+_LIMIT_S = 300
 _RUN = """
 import sys, nbclient, nbformat
-notebook = nbformat.read(sys.argv[1], as_version=4)
-nbclient.NotebookClient(notebook, kernel_name="python3", record_timing=False, timeout=300).execute()
+from traitlets.config import Config
+path, folder, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
+notebook = nbformat.read(path, as_version=4)
+# Not TCP: the kernel opens its ports a moment after they were found to be free, and another process may have them then.
+config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
+limits = {"timeout": limit, "startup_timeout": limit, "iopub_timeout": limit}
+nbclient.NotebookClient(notebook, kernel_name="python3", record_timing=False, config=config, **limits).execute()
 for cell in notebook.cells:
     # A bar shows how far a run is, and is empty in the end.
     if cell.cell_type == "code":
@@ -37,7 +44,7 @@ def run(path: pathlib.Path, python: pathlib.Path | str = sys.executable, **setti
     kept = {name: v for name, v in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER", "IPYTHON"))}
     with tempfile.TemporaryDirectory() as folder:
         apart = {"IPYTHONDIR": folder, "JUPYTER_CONFIG_DIR": folder, "JUPYTER_DATA_DIR": folder}
-        command = [str(python), "-c", _RUN, str(path)]
+        command = [str(python), "-c", _RUN, str(path), folder, str(_LIMIT_S)]
         done = subprocess.run(
             command, cwd=path.parent, env=kept | apart | settings, capture_output=True, text=True, check=False
         )

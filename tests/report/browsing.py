@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-smooth-scrolling",  # a page that is still moving has its parts elsewhere a moment later
+)
 
 #: Where a part of a chart stands, in pixels of the page; `null` if it has none. Vega draws on one canvas, and its scene
 #: graph says where: each item within its group.
@@ -37,8 +43,15 @@ _PLACE = """([selector, role, series]) => {
 
 #: How long a page is waited for; other machines are slower, and shared.
 _PATIENCE_MS = 300_000
-#: Whether each part that is open holds more than its title.
-_ARRIVED = "() => [...document.querySelectorAll('details[open]')].every(part => part.children.length > 1)"
+#: Whether each part that is open holds more than its title, and nothing that is still packed.
+_ARRIVED = """() => [...document.querySelectorAll("details[open]")].every(
+  part => part.children.length > 1 && !part.querySelector(":scope > script.packed"))"""
+#: Whether each figure in view, or as close to it as the page looks ahead, is drawn: until then, parts below it move.
+_STILL = """() => [...document.querySelectorAll("figure")].every(figure => {
+  const box = figure.getBoundingClientRect(), live = figure.querySelector(".live");
+  const near = figure.checkVisibility() && box.bottom > -400 && box.top < innerHeight + 400;
+  return !near || live && live.getAttribute("aria-busy") !== "true" && live.complete !== false;
+})"""
 
 
 @contextlib.contextmanager
@@ -49,7 +62,7 @@ def browser() -> Iterator[Any]:
     if path is None:
         pytest.skip(f"no browser: looked for {', '.join(_BROWSERS)}")
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=path, args=[*_FLAGS])
+        found = driver.chromium.launch(executable_path=path, args=[*_FLAGS], timeout=_PATIENCE_MS)
         yield found
         found.close()
 
@@ -57,7 +70,8 @@ def browser() -> Iterator[Any]:
 @contextlib.contextmanager
 def shown(browser: Any, path: pathlib.Path, width: int = 1400, theme: str = "light") -> Iterator[Any]:
     """Yield a page at a width, drawn to its end; fails if it reports an error in its console."""
-    made = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    size = {"width": width, "height": 900}
+    made = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
     with contextlib.closing(made) as context:
         context.set_default_timeout(_PATIENCE_MS)
         page = context.new_page()
@@ -87,6 +101,21 @@ def name(page: Any, chart: str, series: str) -> list[float]:
 def settled(page: Any, chart: str) -> None:
     """Wait until a chart that was changed is drawn."""
     page.wait_for_selector(f"{chart}[aria-busy=false]")
+
+
+def still(page: Any) -> None:
+    """Wait until nothing moves that a reader sees: all figures there are drawn."""
+    page.wait_for_function(_STILL)
+
+
+def hint(page: Any, chart: str, series: str) -> str:
+    """Point at the first marker of a series, and return what the chart tells of it."""
+    page.locator(chart).scroll_into_view_if_needed()
+    still(page)
+    page.mouse.move(*marker(page, chart, series))
+    told = page.locator("#vg-tooltip-element.visible")
+    told.wait_for()
+    return str(told.text_content())
 
 
 def unfold_all(page: Any) -> None:

@@ -16,7 +16,7 @@ from autodiff_compare.charts.looks import DARK, INK
 from autodiff_compare.report.write import write
 from autodiff_compare.results.rows import CellRow
 from autodiff_compare.results.tables import read
-from tests.report.browsing import browser, marker, name, settled, shown, unfold_all
+from tests.report.browsing import browser, hint, name, settled, shown, still, unfold_all
 from tests.report.made_run import made
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -66,8 +66,9 @@ def test_the_page_of_the_default_comparison_is_small(opened: Any, sample: pathli
         print("first paint (ms):", page.evaluate("performance.getEntriesByType('paint').map(e => e.startTime)"))
         assert page.evaluate(count) < 4000
         for _ in range(12):
-            page.mouse.wheel(0, 2000)
-            page.wait_for_timeout(100)
+            page.evaluate("scrollBy(0, 2000)")
+            still(page)
+        print("elements at the end:", page.evaluate(count))
         assert page.evaluate(count) < 4000
 
 
@@ -77,6 +78,7 @@ def test_pictures_of_the_page(
     opened: Any, sample: pathlib.Path, pictures: pathlib.Path, width: int, theme: str
 ) -> None:
     with shown(opened, sample, width, theme) as page:
+        still(page)
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         page.screenshot(path=pictures / f"top-{width}-{theme}.png")
         for place in ("#explore", "#overview .figures", _FIGURE):
@@ -171,11 +173,7 @@ def test_sizes_are_compared_and_flags_are_hollow(opened: Any, hostile: pathlib.P
 
 def test_hovering_tells_value_interval_and_error(opened: Any, sample: pathlib.Path, pictures: pathlib.Path) -> None:
     with shown(opened, sample) as page:
-        page.locator("#chart").scroll_into_view_if_needed()
-        page.mouse.move(*marker(page, "#chart", "numpy"))
-        hint = page.locator("#vg-tooltip-element.visible")
-        hint.wait_for()
-        told = hint.text_content()
+        told = hint(page, "#chart", "numpy")
         for word in ("backend", "numpy", "time of one call", "95 % interval", " to ", "error", "eps", "flags"):
             assert word in told, told
         page.screenshot(path=pictures / "explorer-hover.png")
@@ -192,6 +190,7 @@ def test_a_chart_is_singled_out_moved_zoomed_and_made_linear(
         figure.scroll_into_view_if_needed()
         settled(page, live)
         figure.screenshot(path=pictures / "chart-before.png")
+        still(page)
         page.mouse.click(*name(page, live, "torch"))
         chosen = f"document.querySelector('{live}').drawn.view.data('shown_store').map(d => d.values)"
         page.wait_for_function(f"{chosen}.length > 0")
@@ -218,6 +217,27 @@ def test_a_chart_is_singled_out_moved_zoomed_and_made_linear(
         figure.screenshot(path=pictures / "chart-linear.png")
         figure.get_by_role("button", name="Reset").click()
         settled(page, live)
+
+
+def test_what_is_done_while_a_chart_is_drawn_starts_from_that_chart(opened: Any, sample: pathlib.Path) -> None:
+    """Not from the one before: what is done within one task of the page, a reader does on a slow machine."""
+    with shown(opened, sample) as page:
+        page.evaluate("""() => {
+          const problem = document.querySelector("select[name=problem]");
+          problem.value = "cubic_fit";
+          problem.dispatchEvent(new Event("change"));
+          document.getElementById("theme").click();
+        }""")
+        settled(page, "#chart")
+        assert {row["problem"] for row in _rows(page)} == {"cubic_fit"}
+
+        live = f"{_FIGURE} .live"
+        page.locator(_FIGURE).scroll_into_view_if_needed()
+        settled(page, live)
+        # Linear axes, then Reset.
+        page.evaluate(f"document.querySelectorAll('{_FIGURE} .chart-tools button').forEach(tool => tool.click())")
+        settled(page, live)
+        assert page.evaluate(f"document.querySelector('{live}').drawn.view.scale('x').domain()[0]") == 0
 
 
 # ---- tables, theme, hostile texts
@@ -306,9 +326,7 @@ def test_hostile_texts_do_not_run(opened: Any, hostile: pathlib.Path) -> None:
         page.on("dialog", lambda dialog: asked.append(dialog.message))
         unfold_all(page)
         assert page.locator("details details[open]").count()
-        page.locator("#chart").scroll_into_view_if_needed()
-        page.mouse.move(*marker(page, "#chart", "a"))
-        page.wait_for_timeout(300)
+        assert _EVIL in hint(page, "#chart", "a")
         assert asked == []
         assert page.locator("img[src='x']").count() == 0
 
@@ -316,6 +334,7 @@ def test_hostile_texts_do_not_run(opened: Any, hostile: pathlib.Path) -> None:
 @pytest.mark.parametrize("width", [390, 820])
 def test_a_narrow_page_does_not_scroll_sideways(opened: Any, hostile: pathlib.Path, width: int) -> None:
     with shown(opened, hostile, width) as page:
+        still(page)
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 

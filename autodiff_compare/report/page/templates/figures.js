@@ -74,10 +74,13 @@ function fit(spec, width) {
 // Draws a chart into an element. Of two calls that overlap, the later one wins.
 async function chart(node, given, log) {
   const turn = node.turn = (node.turn || 0) + 1;
+  // From here on, not when it is drawn: what a reader does meanwhile starts from this chart, not from the one before.
+  node.shown = { given: given, log: log };
   node.setAttribute("aria-busy", "true");
   const embed = await library();
   if (node.turn !== turn) return;
   const spec = JSON.parse(themed(JSON.stringify(given)));
+  node.shown.width = node.clientWidth;
   const width = Math.max(node.clientWidth, 240);
   Object.assign(spec, { width: width, autosize: { type: "fit-x", contains: "padding" } });
   fit(spec, width);
@@ -89,10 +92,11 @@ async function chart(node, given, log) {
     });
   }
   if (node.drawn) node.drawn.finalize();
-  node.drawn = await embed(node, spec, {
+  const drawn = await embed(node, spec, {
     mode: "vega-lite", renderer: "canvas", actions: false, ast: true, logLevel: 1, tooltip: { theme: dark() ? "dark" : "light" } });
-  node.shown = { given: given, log: log, width: node.clientWidth };
-  if (node.turn === turn) node.setAttribute("aria-busy", "false");
+  if (node.turn !== turn) return drawn.finalize();
+  node.drawn = drawn;
+  node.setAttribute("aria-busy", "false");
 }
 function tools(figure, node, spec) {
   const bar = make("div", { class: "chart-tools" });
