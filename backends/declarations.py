@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from autodiff_compare.backends.default_dtype import with_default_dtype
 from autodiff_compare.backends.operators.orders import split_variant
 from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, PARTS, Operator
 
@@ -110,12 +111,11 @@ class Reports(Declarations):
         return None
 
     def computing_in(self, dtype: str) -> contextlib.AbstractContextManager[None]:
-        """Return a context for all work on a cell of ``dtype``, outside of timed calls: by default an empty one.
+        """Return a context for all work on a cell of ``dtype``: there it is the default dtype of floats.
 
-        An adapter overrides this if its framework has a setting that belongs to a dtype.
+        An adapter extends this if its framework has a setting that belongs to a dtype.
         """
-        del dtype
-        return contextlib.nullcontext()
+        return with_default_dtype(dtype)
 
     def traces(self) -> int:
         """Return a number that grows with each trace or compilation; 0 if none is counted."""

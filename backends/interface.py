@@ -74,6 +74,7 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.declarations import LOOP, Reports
+from autodiff_compare.backends.default_dtype import in_cells
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.complex_numbers import has_complex, require_defined
 from autodiff_compare.backends.operators.derived import derive
@@ -353,7 +354,7 @@ class NumpyArrays(Backend):
     nestable = False
 
     def open(self) -> None:
-        self.xp = plain_namespace
+        self.xp = in_cells(plain_namespace)
         # Once a block of this size was freed, the GNU allocator keeps smaller blocks for reuse. Our engine does so too
         # (`keep_freed_memory`), so that timings do not compare allocators.
         np.empty(31 << 20, np.int8)

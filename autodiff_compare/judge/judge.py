@@ -62,8 +62,11 @@ from autodiff_compare.vocabulary import Operator, Verdict
 
 #: NumPy kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
 _NOT_REAL = "cOSU"
-#: What to do about float64 in the result of a narrower dtype: constants of the function have promoted its inputs.
-_WIDER = ": make constants with xp.ones(n, dtype=x.dtype), and floats of integers with xp.astype(i, x.dtype)"
+#: What to do about float64 in the result of a narrower dtype: something in the function has promoted its inputs.
+_WIDER = (
+    ": write xp.asarray(A, dtype=x.dtype) of a NumPy array A, float(c) of a NumPy number c, and xp.astype(i, x.dtype)"
+    " of integers i"
+)
 #: What contradicts our engine too proves nothing against a result, unless that is this many times as far off: then our
 #: engine may be off by a rounding that was measured too small.
 _FURTHER = 10.0

@@ -22,6 +22,8 @@ import autograd.scipy.special as aspecial
 import numpy as np
 from autograd.tracer import getval
 
+from autodiff_compare.backends import plain_namespace
+from autodiff_compare.backends.default_dtype import Namespace, in_cells
 from autodiff_compare.backends.special import Special
 
 Array = Any
@@ -371,7 +373,13 @@ def _special() -> Special:
     return Special("autograd", named | {"lgamma": aspecial.gammaln, "log_softmax": log_softmax})
 
 
-def namespace() -> SimpleNamespace:
+def _fft() -> SimpleNamespace:
+    """Return autograd's functions, and those of frequencies with the standard's parameters."""
+    names = {name: value for name, value in vars(afft).items() if not name.startswith("_")}
+    return SimpleNamespace(**names | {name: getattr(plain_namespace.fft, name) for name in ("fftfreq", "rfftfreq")})
+
+
+def namespace() -> Namespace:
     """Return ``autograd.numpy`` with the functions of this module in place of those without a rule."""
     names = {name: value for name, value in vars(anp).items() if not name.startswith("_")}
     names |= {f.__name__: f for f in _OWN}
@@ -379,6 +387,12 @@ def namespace() -> SimpleNamespace:
     linalg = {name: getattr(alinalg, name) for name in ("det", "inv", "pinv", "qr", "solve", "matrix_rank")}
     linalg |= {f.__name__: f for f in _OWN_LINALG}
     linalg |= {"matmul": anp.matmul, "tensordot": anp.tensordot}
-    names |= {"linalg": SimpleNamespace(**linalg), "fft": afft, "bool": np.bool, "newaxis": None, "special": _special()}
+    names |= {
+        "linalg": SimpleNamespace(**linalg),
+        "fft": _fft(),
+        "bool": np.bool,
+        "newaxis": None,
+        "special": _special(),
+    }
     names["__array_api_version__"] = "2024.12"
-    return SimpleNamespace(**names)
+    return in_cells(SimpleNamespace(**names))

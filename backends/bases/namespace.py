@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.backends.default_dtype import makers
 from autodiff_compare.backends.operators.objective import Absent, Unsupported
 from autodiff_compare.backends.special import Special
 
@@ -177,8 +178,9 @@ def _full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
 
 #: Functions that make arrays.
 _NEW: Functions = MappingProxyType(
-    {name: getattr(np, name) for name in ("arange", "empty", "eye", "full", "linspace", "meshgrid", "ones", "zeros")}
-    | {"asarray": asarray, "astype": _astype}
+    makers({name: getattr(np, name) for name in ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")})
+    | makers({"asarray": asarray})
+    | {"astype": _astype, "meshgrid": np.meshgrid}
     | {"finfo": lambda x: np.finfo(dtype_of(x)), "iinfo": lambda x: np.iinfo(dtype_of(x))}
     | {f"{name}_like": _like(getattr(np, name)) for name in ("empty", "ones", "zeros")}
     | {"full_like": _full_like}

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from autodiff_compare.backends.default_dtype import in_cells
 from autodiff_compare.backends.idioms.jax import TAPE
 from autodiff_compare.backends.interface import LOOP, Backend, Function, Prepared, Request, Unsupported, Var, bare
 from autodiff_compare.backends.jax_backend.complex_numbers import CONVERSIONS, JACOBIANS, in_convention
@@ -100,7 +101,7 @@ class JaxBackend(Backend):
             raise Unsupported("jax finds no GPU that it can use: it needs jax[cuda13] or the like")
         self._jax: Any = jax
         self._optax: Any = optax
-        self.xp = namespace
+        self.xp = in_cells(namespace)
         self._updates: dict[Optimizer, Prepared] = {}
         self._compilations = 0
         jax.monitoring.register_event_duration_secs_listener(self._compiled)

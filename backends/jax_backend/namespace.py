@@ -1,12 +1,14 @@
 """The array namespace of JAX: ``jax.numpy``, which conforms to the array API standard, with ``special`` beside it.
 
-Two functions differ in the dtype of their results, special functions in what they take; they are completed here.
+Functions that differ in the dtype of their results, and special functions, which differ in what they take, are
+completed here.
 
 Importing this module imports JAX, so only the adapter's ``open()`` does that.
 """
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 from collections.abc import Callable
@@ -17,23 +19,50 @@ import jax.scipy.special
 from jax.numpy import *  # noqa: F403 - the namespace is JAX's
 from jax.numpy import fft, linalg
 
+from autodiff_compare.backends.default_dtype import default_dtype
 from autodiff_compare.backends.special import Special, of_scipy
 
 __all__ = ["fft", "linalg", "special"]
 
 
+def _is_exact(x: Any) -> bool:
+    """Return whether ``x`` is a Python number, or an array of integers or truth values."""
+    return isinstance(x, (int, float)) or (isinstance(x, jax.Array) and x.dtype.kind in "biu")
+
+
 def _of_floats(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Return a function that makes floats of integers; the derivative of JAX's own `xlogy` fails with them."""
+    """Return a function that makes floats of integers, of the default dtype; JAX makes float64 of them."""
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> jax.Array:
-        dtype = jax.numpy.result_type(*args)
-        return function(*(jax.numpy.asarray(x, dtype if dtype.kind in "fc" else "float64") for x in args), **options)
+        if default_dtype() != "float64" and builtins.all(map(_is_exact, args)):
+            args = tuple([jax.numpy.asarray(x, default_dtype()) for x in args])
+        return function(*args, **options)
 
     return call
 
 
-special = Special("jax", {name: _of_floats(function) for name, function in of_scipy(jax.scipy.special).items()})
+def _of_one_dtype(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Return a function whose arguments have one floating dtype: JAX's `xlogy` of integers has no derivative."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> jax.Array:
+        dtype = jax.numpy.result_type(*args)
+        common = dtype if jax.numpy.issubdtype(dtype, jax.numpy.inexact) else default_dtype()
+        return function(*(jax.numpy.asarray(x, common) for x in args), **options)
+
+    return call
+
+
+special = Special("jax", {name: _of_one_dtype(function) for name, function in of_scipy(jax.scipy.special).items()})
+
+
+#: Functions of floats, but for ``divide`` and operators: ``n / 7`` is weak in JAX, and takes the dtype beside it.
+_FLOATS = (
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "exp", "expm1", "hypot", "log", "log10",
+    "log1p", "log2", "logaddexp", "mean", "reciprocal", "sin", "sinh", "sqrt", "std", "tan", "tanh", "var",
+)  # fmt: skip
+globals().update({name: _of_floats(getattr(jax.numpy, name)) for name in _FLOATS})
 
 
 def cumulative_prod(  # type: ignore[no-redef]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
+from autodiff_compare.backends.default_dtype import in_cells
 from autodiff_compare.backends.idioms.numpy import TAPE
 from autodiff_compare.backends.interface import (
     LOOP,
@@ -102,7 +103,7 @@ class NumpyBackend(NumpyArrays):
         from autodiff_compare.backends.numpy_autodiff.tools import optimizers
 
         numpy_autodiff.keep_freed_memory()
-        self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
+        self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, in_cells(namespace.xp)
         self._followed: Any = None
         self._traced_before = self._fell_back_before = 0
         if self.variant == "numba" and self.build != "python":

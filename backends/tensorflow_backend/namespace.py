@@ -23,6 +23,7 @@ from typing import Any, NoReturn, final
 import numpy as np
 import tensorflow as tf
 
+from autodiff_compare.backends.default_dtype import in_cells
 from autodiff_compare.backends.special import NAMES, Special
 from autodiff_compare.backends.tensorflow_backend.functions import (
     dtypes,
@@ -299,7 +300,7 @@ def _family(module: ModuleType, names: Any = None) -> dict[str, Any]:
     return {n: on_arrays(f) if callable(f) and not isinstance(f, type) else f for n, f in found.items()}
 
 
-xp = SimpleNamespace(
+_functions = SimpleNamespace(
     **_family(dtypes),
     **_family(elementwise),
     **_family(linalg, _PRODUCTS),
@@ -318,3 +319,4 @@ xp = SimpleNamespace(
     ),
     __array_api_version__="2024.12",
 )
+xp = in_cells(_functions)

@@ -115,15 +115,15 @@ class TorchBackend(Backend):
 
     @contextlib.contextmanager
     def computing_in(self, dtype: str) -> Iterator[None]:
-        """Make the cell's dtype torch's default: what integers and truth values become in ``n / 7``, ``xp.sqrt(n)``.
+        """Make the cell's dtype torch's own default, too: what integers become in ``n / 7`` and ``xp.sqrt(n)``.
 
         In a float64 cell torch's own default would leave such numbers seven digits.
         """
         before = self._torch.get_default_dtype()
-        if dtype in DTYPES:
-            self._torch.set_default_dtype(getattr(self._torch, dtype))
+        self._torch.set_default_dtype(getattr(self._torch, dtype))
         try:
-            yield
+            with super().computing_in(dtype):
+                yield
         finally:
             self._torch.set_default_dtype(before)
 

@@ -8,16 +8,17 @@ Two behaviours differ from NumPy. A 0-d tensor is weak in promotion (a float64 s
 float32), in these functions as in the operators ``+ - * /``. And integers become torch's default dtype in functions and
 quotients of floats, such as ``xp.sqrt(xp.arange(4))``: the adapter makes that the dtype of the cell. A default of
 float64 for every cell is none: in float32 torch's own derivatives fail with it (`det`, torch 2.13). What the namespace
-makes of Python numbers is float64, as in NumPy.
+makes of Python numbers has `default_dtype`: that of the cell, and outside of cells float64, as in NumPy.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from autodiff_compare.backends.default_dtype import Namespace, default_dtype, in_cells
 from autodiff_compare.backends.special import Special
 
 #: Functions of torch that conform as they are, Python scalars included.
@@ -43,30 +44,16 @@ _OWN_FOR_TENSORS = {
 }
 
 
-#: Functions that make arrays -> which arguments tell whether the numbers are floats; None where they always are.
-_MAKERS: dict[str, slice | None] = {
-    **dict.fromkeys(("empty", "eye", "linspace", "ones", "zeros")),
-    "arange": slice(0, 3),
-    "asarray": slice(0, 1),
-    "full": slice(1, 2),
-}
-
-
-#: Their parameters for numbers that may be given by name.
-_NUMBERS = ("fill_value", "stop", "step")
-
-
-def namespace(torch: Any, compat: Any) -> SimpleNamespace:
+def namespace(torch: Any, compat: Any) -> Namespace:
     """Build the namespace from the modules ``torch`` and ``array_api_compat.torch``."""
     names = {name: getattr(compat, name) for name in dir(compat) if not name.startswith("_")}
     names |= {name: getattr(torch, name) for name in _OWN}
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
     names |= {"sum": _sum(torch, compat), "unstack": _unstack(torch), "special": _special(torch)}
     names |= {name: _of_floats(torch, getattr(compat, name)) for name in ("mean", "std", "var")}
-    names |= {name: _made(torch, getattr(compat, name), numbers) for name, numbers in _MAKERS.items()}
     names["__array_api_version__"] = compat.__array_api_version__
     names["__array_namespace_info__"] = compat.__array_namespace_info__
-    return SimpleNamespace(**names)
+    return in_cells(SimpleNamespace(**names), own="")
 
 
 def indexed_take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
@@ -117,42 +104,13 @@ def _sum(torch: Any, compat: Any) -> Callable[..., Any]:
 
 
 def _of_floats(torch: Any, conforming: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes integers and truth values as float64; torch rejects them."""
+    """Return a function that takes integers and truth values as floats of the default dtype; torch rejects them."""
 
     def function(x: Any, /, **options: Any) -> Any:
         exact = not (x.dtype.is_floating_point or x.dtype.is_complex)
-        return conforming(x.to(torch.float64) if exact else x, **options)
+        return conforming(x.to(getattr(torch, default_dtype())) if exact else x, **options)
 
     return functools.wraps(conforming)(function)
-
-
-def _made(torch: Any, conforming: Callable[..., Any], numbers: slice | None) -> Callable[..., Any]:
-    """Return a function that makes an array of float64 or complex128, whatever torch's default dtype is."""
-
-    def function(*args: Any, **options: Any) -> Any:
-        if options.get("dtype") is None:
-            named = [options[name] for name in _NUMBERS if name in options]
-            kind = float if numbers is None else _kind([*args[numbers], *named])
-            if kind is not None:
-                options["dtype"] = torch.float64 if kind is float else torch.complex128
-        return conforming(*args, **options)
-
-    return functools.wraps(conforming)(function)
-
-
-def _kind(x: Sequence[Any]) -> type | None:
-    """Return `float` or `complex` for nested Python numbers of which one is of that class; None for anything else."""
-    leaves, kinds = list(x), set()
-    while leaves:
-        leaf = leaves.pop()
-        if isinstance(leaf, (list, tuple)):
-            leaves += leaf
-        else:
-            # NumPy's float64 and complex128 are Python numbers too.
-            kinds.add(next((kind for kind in (float, complex) if isinstance(leaf, kind)), leaf.__class__))
-    if not kinds <= {bool, int, float, complex}:
-        return None
-    return complex if complex in kinds else float if float in kinds else None
 
 
 def _unstack(torch: Any) -> Callable[..., Any]:

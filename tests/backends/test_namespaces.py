@@ -321,8 +321,6 @@ LACKS: dict[str, dict[str, str]] = {
         **_NO_NEGATIVE_STEPS,
         "unique_all": "torch.unique returns no first indices (pytorch issue 36748)",
         "unique_counts complex128": "torch.unique takes no complex numbers",
-        "fftfreq": "torch's default dtype is float32: pass dtype",
-        "rfftfreq": "torch's default dtype is float32: pass dtype",
     },
 }
 #: backend -> row name -> why its derivative does not exist or differs from numerical differences.
@@ -480,7 +478,7 @@ NUMBERS = (
     "mean(xp.asarray([[0, 1], [1, 1]]), axis=0)", "var(xp.asarray([0, 1, 1]))",
     "std(xp.asarray([0, 1, 3]), correction=1)",
 )  # fmt: skip
-#: The same, of integers in functions of floats. On torch they have the default dtype, that of the cell.
+#: The same, of integers in functions of floats.
 INTEGERS = (
     "arange(1, 4) / 7", "arange(4) * 0.1", "arange(4) ** 0.5", "sqrt(xp.arange(4))", "exp(xp.arange(3))",
     "sin(xp.asarray([1, 2]))", "log1p(xp.arange(3))", "log2(xp.asarray([1, 3]))", "atan(xp.asarray(2))",
@@ -505,9 +503,82 @@ def test_numbers_have_the_digits_of_float64(backend: Any, expression: str) -> No
 def test_integers_have_the_digits_of_float64_in_its_cells(backend: Any, expression: str) -> None:
     with backend.computing_in("float64"):
         _assert_digits(backend, expression, np.float64)
-    of_floats = expression.startswith("hypot")  # one operand is an array of float64
-    with backend.computing_in("float32"):
-        _assert_digits(backend, expression, np.float32 if backend.name == "torch" and not of_floats else np.float64)
+
+
+#: Backends that make float64 of integers in every cell: NumPy's operators do so.
+_OF_NUMPY = ("numpy", "autograd")
+#: Arrays that a user makes in a function of an array ``x``, without a dtype.
+MADE = (
+    "zeros(3)", "zeros((2, 0))", "ones((2, 2))", "empty(2)", "eye(2)", "eye(2, 3, k=1)", "linspace(0, 1, 3)",
+    "linspace(-1.0, 1.0, num=3)", "linspace(0, x[0], 3)", "arange(3.0)", "arange(0, 1, 0.25)", "arange(0, stop=1.5)",
+    "asarray(0.5)", "asarray([1, 2.5])", "asarray([[1, 0.5], (2, 3)])", "asarray([x[0], 0.5])",
+    "asarray([[x[0], 0.5], [0.5, 1]])", "full(2, 0.5)", "full((2, 1), fill_value=0.5)", "full(2, np.float64(0.5))",
+    "fft.fftfreq(4)", "fft.rfftfreq(4, d=0.5)", "where(x > 1, 1.0, 0.0)", "where(x > 1, 1, 0.5)",
+)  # fmt: skip
+#: The same -> the dtype in every cell: a dtype that is given or that an array has is kept, as is that of integers.
+KEPT = {
+    "zeros(3, dtype=xp.float64)": "float64", "asarray([0.5], dtype=xp.float64)": "float64",
+    "asarray(np.ones(2))": "float64", "asarray(np.float32([1, 2]))": "float32", "asarray([1, 2])": "int64",
+    "arange(3)": "int64", "full(2, 1)": "int64", "asarray([True])": "bool", "full(2, True)": "bool",
+}  # fmt: skip
+#: Backend -> calls of `MADE` that it does not take.
+NOT_TAKEN = {"torch": ("asarray([x[0], 0.5])", "asarray([[x[0], 0.5], [0.5, 1]])")}
+
+
+def _made(backend: Any, expression: str, dtype: str) -> np.ndarray[Any, Any]:
+    """Return what the expression makes in a cell; ``x`` has its dtype."""
+    x = backend.to_var(np.array([1.0, 2.0]), dtype=dtype)
+    with backend.computing_in(dtype):
+        return np.asarray(backend.to_numpy(eval(f"xp.{expression}", {"xp": backend.xp, "np": np, "x": x})))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_arrays_of_python_numbers_have_the_dtype_of_the_cell(backend: Any, dtype: str) -> None:
+    """Expected: the numbers of a float64 cell, all of them exact in eight bits."""
+    if dtype not in backend.dtypes:
+        pytest.skip(f"{backend.name} has no {dtype}")
+    for expression in MADE:
+        if expression in NOT_TAKEN.get(backend.name, ()):
+            continue
+        found, wanted = (_made(backend, expression, d) for d in (dtype, "float64"))
+        assert (str(found.dtype), str(wanted.dtype)) == (dtype, "float64"), expression
+        if not expression.startswith("empty"):
+            np.testing.assert_array_equal(found.astype(float), wanted, err_msg=expression)
+    assert {e: str(_made(backend, e, dtype).dtype) for e in KEPT} == KEPT
+    numbers = "complex128" if dtype == "float64" else "complex64"
+    assert _made(backend, "asarray([1, 2j])", dtype).dtype == _made(backend, "full(2, 0.5j)", dtype).dtype == numbers
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_function_with_constants_and_integers_keeps_the_dtype_of_the_cell(backend: Any, dtype: str) -> None:
+    xp = backend.xp
+
+    def constants(x: Any) -> Any:
+        A = xp.eye(3) + 0.1 * xp.ones((3, 3))
+        return xp.sum((A @ x) * xp.linspace(0.0, 1.0, 3) + xp.where(x > 1, 2.0, 0.5) * x + xp.zeros(3))
+
+    def integers(x: Any) -> Any:
+        k = xp.arange(1, 4)
+        return xp.sum(x**k / k + xp.sqrt(k) * x + (k * 0.1) * x + xp.mean(k) * 0.1)
+
+    x = backend.to_var(np.array([1.0, 2.0, 0.5]), dtype=dtype)
+    with backend.computing_in(dtype):
+        for function, kept in ((constants, True), (integers, backend.name not in _OF_NUMPY)):
+            value = backend.prepare(Operator.VALUE, function, [x])(x)
+            assert str(backend.to_numpy(value).dtype) == (dtype if kept else "float64")
+            (slope,) = backend.prepare(Operator.GRADIENT, function, [x])(x)
+            assert str(backend.to_numpy(slope).dtype) == dtype
+
+
+def test_the_default_dtype_is_float64_outside_of_cells(backend: Any) -> None:
+    with pytest.raises(KeyError), backend.computing_in("float32"):
+        raise KeyError
+    assert str(backend.to_numpy(backend.xp.zeros(2)).dtype) == "float64"
+    if hasattr(backend.xp, "__array_namespace_info__"):
+        for dtype in ("float32", "float64"):
+            with backend.computing_in(dtype):
+                default = backend.xp.__array_namespace_info__().default_dtypes()["real floating"]
+                assert default == getattr(backend.xp, dtype)
 
 
 def test_every_dtype_of_the_standard_is_computed(backend: Any) -> None:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from autodiff_compare.backends.default_dtype import default_dtype
+
 __all__ = [
     "__array_namespace_info__",
     "astype",
@@ -56,8 +58,12 @@ _KINDS["integral"] = _KINDS["signed integer"] + _KINDS["unsigned integer"]
 _KINDS["numeric"] = _KINDS["integral"] + _KINDS["real floating"] + _KINDS["complex floating"]
 
 _SCALARS = (builtins.bool, int, float, complex)
-#: The dtype of a Python scalar without another operand, as NumPy defines it.
-_DEFAULTS: dict[type, DType] = {builtins.bool: bool, int: int64, float: float64, complex: complex128}
+
+
+def default(kind: type) -> DType:
+    """Return the dtype of a Python scalar of this class without another operand; that of floats is the cell's."""
+    exact: dict[type, DType] = {builtins.bool: bool, int: int64}
+    return exact[kind] if kind in exact else tf.as_dtype(default_dtype(kind))
 
 
 def match(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
@@ -115,24 +121,25 @@ def _with_scalar(dtype: DType, scalar: complex) -> DType:
     if isinstance(scalar, (builtins.bool, int)):
         return int64 if dtype == bool and not isinstance(scalar, builtins.bool) else dtype
     if isinstance(scalar, float):
-        return dtype if dtype.is_floating or dtype.is_complex else float64
+        return dtype if dtype.is_floating or dtype.is_complex else default(float)
     if dtype.is_complex:
         return dtype
-    return complex64 if dtype.is_floating and dtype != float64 else complex128
+    if not dtype.is_floating:
+        return default(complex)
+    return complex128 if dtype == float64 else complex64
 
 
 def tensor(x: Any) -> Tensor:
     """Return ``x`` as a tensor; Python scalars get the default dtypes."""
     if isinstance(x, _SCALARS):
-        default = next(dtype for kind, dtype in _DEFAULTS.items() if isinstance(x, kind))
-        return tf.convert_to_tensor(x, default)
+        return tf.convert_to_tensor(x, default(next(kind for kind in _SCALARS if isinstance(x, kind))))
     return tf.convert_to_tensor(x)
 
 
 def floating(x: Any) -> Tensor:
-    """Return ``x`` as a tensor of floating or complex dtype: integers and truth values become float64, as in NumPy."""
+    """Return ``x`` as a tensor of floating or complex dtype: integers and truth values become floats of the default."""
     found = x if tf.is_tensor(x) else tensor(x)
-    return found if found.dtype.is_floating or found.dtype.is_complex else tf.cast(found, float64)
+    return found if found.dtype.is_floating or found.dtype.is_complex else tf.cast(found, default(float))
 
 
 def widened(x: Tensor, dtype: DType | None) -> Tensor:

@@ -122,9 +122,7 @@ def _binary(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
     return binary
 
 
-add, subtract, multiply, divide = (
-    _binary(op) for op in (tf.math.add, tf.math.subtract, tf.math.multiply, tf.math.divide)
-)
+add, subtract, multiply = (_binary(op) for op in (tf.math.add, tf.math.subtract, tf.math.multiply))
 floor_divide, remainder = _binary(tf.math.floordiv), _binary(tf.math.floormod)
 maximum, minimum, nextafter = (_binary(op) for op in (tf.math.maximum, tf.math.minimum, tf.math.nextafter))
 
@@ -133,6 +131,11 @@ def _floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """Return two operands as floating tensors of one dtype."""
     first, second = (floating(x) for x in match(x1, x2))
     return first, second
+
+
+def divide(x1: Any, x2: Any, /) -> Tensor:
+    """Return the quotients, of integers as floats."""
+    return tf.math.divide(*_floats(x1, x2))
 
 
 def atan2(x1: Any, x2: Any, /) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union
 import numpy as np
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, promoted, tensor
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, floating, promoted, tensor
 from autodiff_compare.backends.tensorflow_backend.functions.indexing import from_start
 
 __all__ = [
@@ -59,7 +59,7 @@ def asarray(obj: Any, /, *, dtype: DType | None = None, device: Any = None, copy
     if not _has_tensors(obj):
         obj = tf.constant(np.array(obj))
     elif not tf.is_tensor(obj):
-        obj = tf.stack([asarray(part) for part in obj])
+        obj = tf.stack(promoted(*(asarray(part) if _has_tensors(part) else np.array(part) for part in obj)))
     return obj if dtype is None else tf.cast(obj, dtype)
 
 
@@ -96,8 +96,13 @@ def linspace(
     device: Any = None,
     endpoint: bool = True,
 ) -> Tensor:
-    """Return ``num`` evenly spaced numbers: those of NumPy, rounded to ``dtype``."""
+    """Return ``num`` evenly spaced numbers: of Python numbers those of NumPy, rounded to ``dtype``."""
     del device
+    if _has_tensors([start, stop]):
+        first, last = map(floating, promoted(*(x if tf.is_tensor(x) else np.array(x) for x in (start, stop))))
+        share = tf.constant(np.linspace(0.0, 1.0, num, endpoint=endpoint), first.dtype)
+        made = first * (1 - share) + last * share  # exact at both ends
+        return made if dtype is None else tf.cast(made, dtype)
     return _constant(np.linspace(start, stop, num, endpoint=endpoint), dtype)
 
 
