@@ -40,7 +40,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         ("tests/judge", "--deselect", "tests/judge/test_mutants.py", "--deselect", "tests/judge/test_controls.py"),
     ),
-    "statistics": (("autodiff_compare/timing/statistics.py",), ("tests/timing/test_statistics.py",)),
+    "statistics": (
+        ("autodiff_compare/timing/statistics.py",),
+        ("tests/timing/test_statistics.py", "tests/timing/test_quiet.py"),
+    ),
     "clock": (
         ("autodiff_compare/timing/clock.py", "autodiff_compare/timing/schedule.py"),
         ("tests/timing/test_clock.py", "tests/timing/test_schedule.py"),

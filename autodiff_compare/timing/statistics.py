@@ -134,13 +134,11 @@ def order_statistic_interval(values: Sequence[float], confidence: float) -> tupl
         small for the confidence.
     """
     n, ordered = len(values), sorted(values)
-    # tail is P(Binomial(n, 1/2) < k + 1) after the addition.
-    tail, k = 0.0, 0
-    while k < n // 2:
-        tail += math.comb(n, k) / 2**n
-        if 1 - 2 * tail < confidence:
-            break
+    # tail is P(Binomial(n, 1/2) < k + 1), at least 1/2 from k = n // 2 on.
+    tail, k = 1 / 2**n, 0
+    while 1 - 2 * tail >= confidence:
         k += 1
+        tail += math.comb(n, k) / 2**n
     return (ordered[k - 1], ordered[n - k]) if k else (math.nan, math.nan)
 
 

@@ -9,7 +9,15 @@ import pytest
 from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.timings import series_of, timings
 from autodiff_compare.timing.clock import equal_blocks
-from autodiff_compare.timing.statistics import CONTENDED, Round, paired_verdict, quiet_pairs, round_of, steadiest
+from autodiff_compare.timing.statistics import (
+    CONTENDED,
+    Round,
+    paired_ratio,
+    paired_verdict,
+    quiet_pairs,
+    round_of,
+    steadiest,
+)
 from tests.report.blank import blank
 
 
@@ -27,6 +35,10 @@ def test_the_value_of_a_round_is_that_of_its_quiet_blocks(waited_s: list[float],
     assert round_of([1.0, 2.0, 9.0], waited_s, 1) == expected
 
 
+def test_a_round_with_half_of_its_blocks_disturbed_is_not_quiet() -> None:
+    assert round_of([1.0, 2.0, 3.0, 10.0], [0.0, 0.0, 1.0, 1.0], 2) == Round(1.25, False)
+
+
 def test_only_rounds_that_were_quiet_for_both_are_paired() -> None:
     a = [Round(1.0), Round(2.0, False), Round(3.0)]
     b = [Round(4.0, False), Round(5.0), Round(6.0)]
@@ -41,6 +53,17 @@ def test_a_verdict_needs_eight_quiet_rounds_on_both_sides(quiet: int, total: int
     slow, fast = ([Round(s, k < quiet) for k in range(total)] for s in (1.5, 1.0))
     undisturbed = [Round(1.0)] * total
     assert paired_verdict(slow, fast) == paired_verdict(slow, undisturbed) == verdict
+
+
+def test_a_ratio_has_the_interval_of_99_per_cent_of_the_quiet_rounds() -> None:
+    """Of 15 rounds it goes from the third smallest to the third largest: 1 - 2 P(Binomial(15, 1/2) < 3) = .9926."""
+    slow = [Round(2.0 + k) for k in (8, 3, 14, 0, 11, 5, 1, 12, 7, 2, 13, 6, 10, 4, 9)]
+    fast = [Round(2.0)] * 15
+    disturbed = [Round(100.0, False)] * 15
+    assert paired_ratio(slow + disturbed, fast + fast) == pytest.approx((4.5, 2.0, 7.0))
+    assert paired_ratio(fast, slow)[1:] == pytest.approx((1 / 7, 1 / 2))
+    assert all(map(math.isnan, paired_ratio(slow[:7] + disturbed, fast + fast)))
+    assert not any(map(math.isnan, paired_ratio(slow[:8], fast[:8])))
 
 
 def test_the_median_is_that_of_the_quiet_rounds_if_they_are_enough() -> None:

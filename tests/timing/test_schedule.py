@@ -58,6 +58,12 @@ def test_rounds_are_added_until_enough_are_quiet(rounds: int, first_quiet: int, 
     assert around(Schedule(rounds), STEADY, quiet=lambda n: n >= first_quiet)[1][1] == made
 
 
+def test_one_cell_with_too_few_quiet_rounds_adds_rounds_for_all() -> None:
+    quiet, disturbed = [Round(1.0)] * 8, [Round(1.0)] * 7 + [Round(1.0, False)]
+    assert Schedule(8).continues(8, [quiet, disturbed])
+    assert not Schedule(8).continues(8, [quiet, quiet])
+
+
 @pytest.mark.parametrize(
     ("rounds", "values", "made"),
     [
