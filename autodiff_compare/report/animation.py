@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from autodiff_compare.backends import PLAIN
@@ -32,6 +33,8 @@ _FRAMES, _FRAME_MS, _LAST_MS = 40, 110, 2000
 _GRID = 60
 #: Most entries of a point that are drawn as bars.
 _MOST_BARS = 60
+#: Size of an entry above which its field is dark.
+_DARK = 0.6
 
 #: Draws the state of one step, given its number among the steps that are shown.
 Draw = Callable[[int], None]
@@ -69,11 +72,14 @@ def write(problem: Problem, trace: Trace, path: pathlib.Path) -> None:
 
 def _image(figure: Figure, drawn: Sequence[Draw], k: int) -> Image.Image:
     """Return a frame in the few colours of a GIF."""
+    # The median cut, Pillow's default, mixes the colour of a small marker with its surroundings.
     for draw in drawn:
         draw(k)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(64)
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(
+        64, method=Image.Quantize.MAXCOVERAGE
+    )
 
 
 def _chosen(trace: Trace) -> list[Step]:
@@ -100,7 +106,7 @@ def _losses(ax: Axes, steps: Sequence[Step]) -> Draw:
     def draw(k: int) -> None:
         line.set_data(n[: k + 1], loss[: k + 1])
         dot.set_data(n[k : k + 1], loss[k : k + 1])
-        title.set_text(f"iteration {steps[k].iteration}: {loss[k]:.3g}")
+        title.set_text(f"iteration {steps[k].iteration}: loss {loss[k]:.3g}")
 
     return draw
 
@@ -137,7 +143,7 @@ def _product(ax: Axes, trace: Trace, points: Sequence[Array]) -> Draw:
     X = trace.data[0].astype(np.float64)
     image = ax.imshow(np.eye(len(X)), vmin=-1, vmax=1, cmap="RdBu_r")
     texts = [[ax.text(j, i, "", ha="center", va="center", fontsize=8) for j in range(len(X))] for i in range(len(X))]
-    ax.set_title("X Y", loc="left", pad=3)
+    ax.set_title("X Y, coloured from -1 (blue) to 1 (red)", loc="left", pad=3)
     ax.set_xticks([])
     ax.set_yticks([])
 
@@ -147,6 +153,7 @@ def _product(ax: Axes, trace: Trace, points: Sequence[Array]) -> Draw:
         for i, row in enumerate(texts):
             for j, text in enumerate(row):
                 text.set_text(f"{product[i, j]:.2f}" if len(X) <= 5 else "")
+                text.set_color(style.PAPER if abs(product[i, j]) > _DARK else style.INK)
 
     return draw
 
@@ -163,7 +170,7 @@ def _followed(ax: Axes, trace: Trace, name: str, steps: Sequence[Step]) -> Draw:
     pad = 0.06 * float(np.ptp(values)) or 0.5
     ax.set_ylim(values.min() - pad, values.max() + pad)
     ax.set_xlabel("iteration + 1")
-    ax.set_title(wording.label(name + (", and targets (dashed)" if len(target) else "")), loc="left", pad=3)
+    ax.set_title(wording.label(name) + (", targets dashed" if len(target) else ""), loc="left", pad=3)
 
     def draw(k: int) -> None:
         for line, column in zip(lines, values.T, strict=True):
@@ -193,6 +200,9 @@ def _path(ax: Axes, value: Callable[[Array], float], points: Array) -> Draw:
         levels = np.unique(np.nanquantile(heights[np.isfinite(heights)], np.linspace(0.02, 0.98, 14)))
         ax.contour(x, y, heights, levels=levels, colors=style.SOFT, linewidths=0.5, alpha=0.6)
     (line,), (dot,) = ax.plot([], [], color=style.VERMILLION, lw=1.4), ax.plot([], [], "o", color=style.VERMILLION)
+    ax.grid(False)
+    ax.set_xlabel("entry 0")
+    ax.set_ylabel("entry 1")
     ax.set_title("the point, over contours of the loss", loc="left", pad=3)
 
     def draw(k: int) -> None:
@@ -209,6 +219,8 @@ def _bars(ax: Axes, points: Sequence[Array]) -> Draw:
     pad = 0.06 * float(np.ptp(shown)) or 0.5
     ax.set_ylim(min(0.0, shown.min()) - pad, max(0.0, shown.max()) + pad)
     rest = f", the first {_MOST_BARS}" if points[0].size > _MOST_BARS else ""
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.set_xlabel("entry")
     ax.set_title(f"the entries of the point{rest}", loc="left", pad=3)
 
     def draw(k: int) -> None:

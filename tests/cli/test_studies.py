@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from autodiff_compare.cli.main import main
@@ -65,3 +66,19 @@ def test_a_descent_is_drawn_as_a_moving_picture(words: tuple[str, ...], tmp_path
         first = picture.convert("RGB").tobytes()
         picture.seek(picture.n_frames - 1)
         assert picture.convert("RGB").tobytes() != first
+
+
+def test_a_moving_picture_keeps_the_colours_of_its_markers(tmp_path: pathlib.Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("matplotlib")
+    from autodiff_compare.charts import looks
+
+    path = tmp_path / "descent.gif"
+    words = ("goldstein_price", "-b", "numpy", "--lr", "1e-5", "--start", "-1.5,0.5", "--iterations", "6")
+    _descend(tmp_path, *words, "--animate", str(path))
+    with image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB"), np.int64)
+    # The first frame has a marker of each colour, and no line yet.
+    for colour in (looks.BLUE, looks.VERMILLION):
+        wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+        assert np.abs(pixels - wanted).sum(axis=-1).min() <= 8, colour
