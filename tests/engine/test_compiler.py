@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import threading
 import warnings
 from typing import Any
@@ -15,6 +16,7 @@ from autodiff_compare.backends import load
 from autodiff_compare.backends.interface import Unsupported
 from autodiff_compare.backends.numpy_autodiff import checkpoint, custom_rule, grad, hvp, stop_gradient
 from autodiff_compare.backends.numpy_autodiff.compiler import ALL_REWRITES, Compiled, CompileError, compile
+from autodiff_compare.backends.numpy_autodiff.compiler.compiled import MOST_FORMS
 from autodiff_compare.vocabulary import Operator
 from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock, tree
 
@@ -220,6 +222,41 @@ def test_two_threads() -> None:
         t.join()
     assert not wrong
     assert made.traces == 2
+
+
+def test_threads_with_more_forms_than_are_kept() -> None:
+    made = compile(lambda x: np.sum(x * x), operator="gradient")
+    wrong: list[Any] = []
+
+    def work(start: int) -> None:
+        try:
+            for i in range(2 * MOST_FORMS):
+                x = np.ones((start + i) % (MOST_FORMS + 8) + 1)
+                if not np.array_equal(made(x), 2 * x):
+                    wrong.append(x.size)
+                if i % 8 == 0:
+                    assert "def gradient(" in made.source
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(33 * k,)) for k in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    sys.setswitchinterval(interval)
+    assert not wrong
+    assert made.source.count("def gradient(") == MOST_FORMS + 1
+
+
+def test_a_function_may_call_its_own_compiled_form() -> None:
+    def power(x: Any, n: int) -> Any:
+        return x if n == 0 else x * made(np.float64(2.0), n - 1)
+
+    made = compile(power, operator="value")
+    assert made(np.float64(3.0), 3) == 3 * 2**3
 
 
 def test_what_traces_again() -> None:

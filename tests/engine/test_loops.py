@@ -150,7 +150,8 @@ def test_axes_of_one_entry(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
 def test_powers_by_numbers_are_numpys(build: str) -> None:
-    # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow has 0.0 and inf.
+    # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow, and NumPy 2.2, have 0.0
+    # and inf.
     exponents = (
         0.5,
         np.float64(0.5),
@@ -180,7 +181,9 @@ def test_powers_by_numbers_are_numpys(build: str) -> None:
     made = compile(f, np.ones_like(x), operator="value", build=build)
     for p, got, expected in zip(exponents, made(x), f(x), strict=True):
         np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(float).eps, err_msg=str(p))
-        assert np.array_equal(np.signbit(got), np.signbit(expected) & ~np.isnan(x)), p
+        # The sign of nan depends on the processor and its library.
+        number = ~np.isnan(expected)
+        assert np.array_equal(np.signbit(got)[number], np.signbit(expected)[number]), p
     for p in (0.5, 1.5):
         assert_equal(
             compile(lambda x, p=p: np.sum(x**p), np.ones(4), operator="gradient", build=build)(x[:4]),

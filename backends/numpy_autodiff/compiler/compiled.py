@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -107,7 +106,10 @@ class Compiled:
         self._style = style
         self._operator = operator
         self._argnums = argnums
-        self._lock = threading.Lock()
+        #: Held while code is made. A function that calls its own compiled form with numbers is traced within its trace.
+        self._making = threading.RLock()
+        #: Held for moments, so that calls of known forms do not wait for code of others.
+        self._lock = threading.RLock()
         self._made: OrderedDict[Any, list[Specialisation]] = OrderedDict()
         self._first: Any = None
         self.traces = 0
@@ -124,7 +126,8 @@ class Compiled:
     @property
     def source(self) -> str:
         """The generated Python source, of all specialisations."""
-        return "\n\n".join(s.text for found in self._made.values() for s in found)
+        with self._lock:
+            return "\n\n".join(s.text for found in self._made.values() for s in found)
 
     def transformed(self, *given: Any) -> Any:
         """Compute the same by the eager transforms."""
@@ -139,9 +142,7 @@ class Compiled:
         key = (_form(args), *map(leaf_key, leaves))
         tried = attempts = 0
         while True:
-            found: Sequence[Specialisation] = self._made.get(key, ())
-            with contextlib.suppress(KeyError):
-                self._made.move_to_end(key)
+            found = self._known(key)
             for made in found[tried:]:
                 out = made.run(leaves)
                 if out is not OTHER:
@@ -153,14 +154,22 @@ class Compiled:
             if tried >= _MOST_SPECIALISATIONS or attempts == _MOST_ATTEMPTS:
                 return self.transformed(*args)
             attempts += 1
-            with self._lock:
-                if len(self._made.get(key, ())) == tried:
+            with self._making:
+                if len(self._known(key)) == tried:
                     self._specialise(key, args, leaves, rebuild, given)
+
+    def _known(self, key: Any) -> Sequence[Specialisation]:
+        """Return the code of a form of arguments, which is now the form that was used last."""
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+            return self._made.get(key, ())
 
     def _prefer(self, key: Any, made: Specialisation, leaves: list[Any]) -> None:
         """Try first what was right last: values that change slowly take the same branches."""
         with self._lock:
-            self._made[key] = [made, *(other for other in self._made.get(key, ()) if other is not made)]
+            if key in self._made:
+                self._made[key] = [made, *(other for other in self._made[key] if other is not made)]
             if key == self._first and self._arity >= 0:
                 self.entry = self._entering(made, leaves)
 
@@ -174,7 +183,7 @@ class Compiled:
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
-        first = key not in self._made
+        first = not self._known(key)
         note = ""
         with collector_paused():
             try:
@@ -190,11 +199,12 @@ class Compiled:
         self.traces += 1
         name = f"<compiled {self._operator} {id(self):x}.{self.traces}>"
         made = Specialisation(source, name, self._search, inputs, note)
-        self._made[key] = [*self._made.get(key, ()), made]
-        if self.traces == 1:
-            self._first = key
-        elif len(self._made) > MOST_FORMS + 1:
-            del self._made[next(other for other in self._made if other != self._first)]
+        with self._lock:
+            self._made[key] = [*self._made.get(key, ()), made]
+            if self.traces == 1:
+                self._first = key
+            elif len(self._made) > MOST_FORMS + 1:
+                del self._made[next(other for other in self._made if other != self._first)]
         if self.traces == 1 and not any(isinstance(a, (tuple, list, dict)) for a in args):
             self.entry = self._entering(made, leaves)
             self._arity = len(args)

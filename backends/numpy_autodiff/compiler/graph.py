@@ -258,7 +258,9 @@ def _operations(trace: _Capture, known: dict[int, Any]) -> list[Op]:
             ]
             if call.kwargs or not _SIMPLE.issuperset(map(type, args)):
                 _check(name, args, call.kwargs)
-            op = known[id(node)] = Op(name, primitive.function, args, call.kwargs, node.primal)
+            # NumPy 2.2 returns the count of non-zeros as a number of Python, which has no dtype.
+            like = np.intp(node.primal) if node.primal.__class__ is int else node.primal
+            op = known[id(node)] = Op(name, primitive.function, args, call.kwargs, like)
             ops.append(op)
         if asked is not None:
             ops.append(Op("guard", _truth, (known[id(asked)],), {"way": way}, True))

@@ -249,6 +249,8 @@ _OWN = frozenset({"sech2", "decay", "tanh_by", "sech2_by", "share", "logaddexp",
 _FLOAT_OF = {np.dtype(np.float64): "np.float64", np.dtype(np.float32): "np.float32"}
 #: Functions that are computed in double precision, also of single numbers.
 _DOUBLE = frozenset({"exp", "tanh", "sech2", "decay", "tanh_by", "sech2_by", "logaddexp", "share"})
+#: Whether `numpy.power` takes the root for the exponent 0.5: not so NumPy 2.2.
+_POWER_HAS_ROOTS = bool(np.signbit(np.power(-0.0, 0.5)))
 _OF_TWO = frozenset({"power", "share", "logaddexp", "tanh_by"})
 #: dtype -> the type that converts a number to it.
 TYPES: Mapping[Any, str] = MappingProxyType(
@@ -321,7 +323,7 @@ def cost(op: Op) -> int:
 
 def _is_root(op: Op) -> bool:
     """Return whether an operation is a root, which NumPy makes of the number 0.5 as exponent: that of -inf is nan."""
-    y = op.args[1] if op.name == "power" else None
+    y = op.args[1] if op.name == "power" and _POWER_HAS_ROOTS else None
     return isinstance(y, (float, np.floating, np.ndarray)) and not np.shape(y) and bool(y == 0.5)
 
 

@@ -3,7 +3,8 @@
     d(x^y) = y x^(y-1) dx + x^y log(x) dy
 
 Conventions: ``x**0`` is 1 everywhere, with the slope 0; ``0**y`` is 0 for y > 0, with the slope 0 in y. As in
-`numpy.power`, the exponent 0.5 is a root, so that the base -0.0 gives -0.0 and minus infinity gives nan.
+`numpy.power` from NumPy 2.3 on, the exponent 0.5 is a root, so that the base -0.0 gives -0.0 and minus infinity gives
+nan; NumPy 2.2 gives 0 and infinity.
 """
 
 from __future__ import annotations

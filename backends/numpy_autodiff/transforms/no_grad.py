@@ -13,7 +13,8 @@ and in the same context::
 
 So the blocks of a context are a tuple in a context variable, and each block remembers the generator that entered it.
 While that generator is suspended its frame has no caller, and the block has no effect. A generator that is not finished
-or closed in another thread leaves nothing behind, since a block that has ended has no effect anywhere.
+or closed in another thread leaves nothing behind, since a block that has ended has no effect anywhere: it is ended by
+what entered it, not by the context. (From Python 3.12 on the frame of a generator that was finished keeps its caller.)
 
 A function decorated with `contextlib.contextmanager` is a generator as well, but its consumer is meant to be inside the
 block. Its frame is resumed by `contextlib`, which tells the two apart.
@@ -31,12 +32,11 @@ from typing import Any, final
 
 @final
 class _Block:
-    """One entered block: who entered it, and the frames of the generators that it depends on."""
+    """One entered block, and the frames of the generators that it depends on."""
 
-    __slots__ = ("ended", "generators", "owner")
+    __slots__ = ("ended", "generators")
 
-    def __init__(self, owner: object, generators: tuple[FrameType, ...]) -> None:
-        self.owner = owner
+    def __init__(self, generators: tuple[FrameType, ...]) -> None:
         self.generators = generators
         self.ended = False
 
@@ -68,19 +68,25 @@ def _generators(frame: FrameType | None) -> tuple[FrameType, ...]:
 
 @final
 class _NoGrad(contextlib.ContextDecorator):
+    def __init__(self) -> None:
+        #: The blocks that it entered and has not left, in any context.
+        self._entered: list[_Block] = []
+
     def _recreate_cm(self) -> _NoGrad:
         # A decorated function may run in several threads, and call itself.
         return _NoGrad()
 
     def __enter__(self) -> None:
-        _blocks.set((*_blocks.get(), _Block(self, _generators(sys._getframe(1)))))
+        block = _Block(_generators(sys._getframe(1)))
+        self._entered.append(block)
+        _blocks.set((*_blocks.get(), block))
 
     def __exit__(self, *_: Any) -> None:
         blocks = _blocks.get()
-        for block in reversed(blocks):
-            if block.owner is self and not block.ended:
-                block.ended, block.generators = True, ()
-                break
+        here = [block for block in blocks if block in self._entered]
+        block = (here or self._entered)[-1]
+        self._entered.remove(block)
+        block.ended, block.generators = True, ()
         _blocks.set(tuple(block for block in blocks if not block.ended))
 
 
