@@ -25,8 +25,10 @@ SMALL = (
     "chain_rule", "tape_polynomial", "planar_arm", "kepler",
 )  # fmt: skip
 SAMPLES = tuple(p.name for p in problems.available().values() if p.samples and p.name != "cubic_fit")
-#: The quick variants: JAX is faster to compile a function than its operations one by one.
-SPECS = ("numpy", "torch", "jax", "tensorflow:eager")
+#: Backends on which every case is tried, and the quick variants of two that take up to seconds for each. These have the
+#: cases in turns: `tests.backends.test_composite` holds every operator of theirs to single calls.
+SPECS = ("numpy", "torch")
+IN_TURNS = ("jax", "tensorflow:eager")
 
 
 def _named(operator: Operator) -> list[str]:
@@ -34,7 +36,12 @@ def _named(operator: Operator) -> list[str]:
     return [n for n in names if ON_REQUEST[operator] <= problems.available()[n].operators]
 
 
-CASES = [(name, operator) for operator in COMPOSITE for name in _named(operator)]
+CELLS = [
+    (name, operator, spec)
+    for k, operator in enumerate(COMPOSITE)
+    for i, name in enumerate(_named(operator))
+    for spec in (*SPECS, IN_TURNS[(i + k) % 2])
+]
 
 
 @functools.cache
@@ -45,10 +52,10 @@ def judge_of(name: str, operator: Operator) -> Judge:
 @pytest.mark.parametrize("operator", COMPOSITE)
 def test_an_operator_is_tried_on_eight_problems(operator: Operator) -> None:
     assert len(_named(operator)) >= 8
+    assert all(sum(cell[1:] == (operator, spec) for cell in CELLS) >= 4 for spec in (*SPECS, *IN_TURNS))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize(("name", "operator"), CASES)
+@pytest.mark.parametrize(("name", "operator", "spec"), CELLS)
 def test_every_part_is_right(name: str, operator: Operator, spec: str) -> None:
     backend, problem, judge = opened(spec), problems.available()[name], judge_of(name, operator)
     found = prepared(backend, problem, (problem.smallest, "float64", operator, 5)).timed

@@ -2,7 +2,8 @@
 
 The suite ``classic`` in both dtypes and by closed forms as well; the others in float64, and in float32 where value and
 gradient come together, which is where a constant of the wrong width shows. In float32 another operator of a classic
-problem is tried on two of the backends, in turns: each backend meets each problem and each operator in each dtype. The
+problem is tried on two of the backends, in turns: each backend meets each problem and each operator in each dtype.
+TensorFlow and JAX, which take up to seconds to trace each function, have the other problems in float32 in turns. The
 many test functions of optimisation take the eager variant of TensorFlow for all but value and gradient in float64,
 since a trace costs what a hundred eager calls do. JAX is the other way round: its eager variant compiles every
 operation for every shape, which takes three to five times as long as to compile the function. `OP_BY_OP` are the
@@ -40,9 +41,10 @@ LANDSCAPES = frozenset(p.name for p in problems.available().values() if p.optimu
 QUICK = ("numpy", "torch", "tensorflow:eager", "jax")
 #: A function of numbers, a problem of several outputs and one of complex numbers, which JAX computes op by op as well.
 OP_BY_OP = frozenset({"matyas", "planar_arm", "complex_polynomial"})
-#: What TensorFlow and JAX, which take up to seconds to trace each, are asked of problems that are not classic. Every
-#: operator of theirs is tried on the classic ones.
-TRACED = frozenset({Operator.VALUE, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.SPARSE_JACOBIAN})
+#: What TensorFlow and JAX are asked of problems that are not classic, of one output and of several. Every operator of
+#: theirs is tried on the classic ones; the value of one output is part of value and gradient.
+TRACED = frozenset({Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.SPARSE_JACOBIAN})
+TRACED_OF_SEVERAL = frozenset({Operator.VALUE, Operator.JACOBIAN, Operator.SPARSE_JACOBIAN})
 #: The same function as another problem's, written otherwise: only its value and gradient are computed.
 TWINS = {"gmm_adbench": "gmm", "ode_unrolled": "ode"}
 #: The objectives of many fields: `test_field` has them.
@@ -122,16 +124,20 @@ def dtypes_of(problem: str, operator: Operator) -> Iterator[str]:
 
 def specs_of(problem: str, *operators: Operator, dtype: str = "float64") -> list[str]:
     """The backends that are to have all of ``operators``."""
-    scalar = Operator.GRADIENT in problems.available()[problem].operators
+    known = problems.available()[problem]
     if problem in CLASSIC:
         return list(DEFAULT_BACKENDS)
-    if problems.available()[problem].complex_numbers:
-        # Each framework has conventions of its own in each operator.
-        return list(DEFAULT_BACKENDS if (*operators, dtype) == (Operator.VALUE_AND_GRADIENT, "float64") else QUICK)
-    if not set(operators) <= TRACED | ({Operator.JACOBIAN} if not scalar else set()):
+    first = (*operators, dtype) == (Operator.VALUE_AND_GRADIENT, "float64")
+    # Each framework has conventions of its own in each operator on complex numbers.
+    of_any = known.complex_numbers or set(operators) <= (
+        TRACED if Operator.GRADIENT in known.operators else TRACED_OF_SEVERAL
+    )
+    if not of_any:
         return ["numpy", "torch"]
-    plain = problem in LANDSCAPES and (*operators, dtype) != (Operator.VALUE_AND_GRADIENT, "float64")
-    return list(QUICK if plain else DEFAULT_BACKENDS)
+    quick = (known.complex_numbers or problem in LANDSCAPES) and not first
+    specs = list(QUICK if quick else DEFAULT_BACKENDS)
+    turn = sorted(problems.available()).index(problem) % 2
+    return specs if dtype == "float64" else [*specs[:2], specs[2 + turn]]
 
 
 def in_turns(problem: str, operator: Operator, specs: list[str]) -> list[str]:
