@@ -25,8 +25,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from autodiff_compare.process.affinity import told
-
 #: Shortest duration of a block in seconds: the cost and the resolution of reading the time are negligible beside it.
 BLOCK_S = 1e-3
 #: The warm-up ends when the last three blocks agree within this ratio, or after this number of seconds.
@@ -44,6 +42,8 @@ VALUE_BLOCKS, VALUE_S = 3, 0.1
 LONGEST_BLOCK_S = 0.01
 #: More bytes than the three numbers of the scheduler's statistics have.
 _STATISTICS_BYTES = 100
+#: Folder of the threads of this process (Linux).
+_THREADS = "/proc/self/task"
 #: Seconds for finding how long an undisturbed call takes.
 _UNDISTURBED_S = 0.03
 #: Seconds of processor time in a visit for comparing the results of an untimed block with the first one; some hundred
@@ -312,10 +312,28 @@ def queue_delays_s() -> float | None:
     float or None
         `None` where the system does not tell (only Linux does).
     """
-    found = [told(path).split() for path in pathlib.Path("/proc/self/task").glob("*/schedstat")]
-    # A thread that has ended meanwhile has none.
-    waited = [int(fields[1]) * 1e-9 for fields in found if len(fields) == 3]
+    try:
+        threads = os.listdir(_THREADS)
+    except OSError:
+        return None
+    # Not by pathlib: JAX and TensorFlow have twenty threads, and each duration that is judged reads them twice.
+    found = [_queue_delay_s(f"{_THREADS}/{thread}/schedstat") for thread in threads]
+    waited = [seconds for seconds in found if seconds is not None]
     return sum(waited) if waited else None
+
+
+def _queue_delay_s(path: str) -> float | None:
+    """Return the seconds in a thread's statistics; `None` if it has ended meanwhile."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return int(os.read(file, _STATISTICS_BYTES).split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return None
+    finally:
+        os.close(file)
 
 
 @functools.cache
