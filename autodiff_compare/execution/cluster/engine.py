@@ -162,7 +162,9 @@ class PipeChannel(Channel):
         self._stderr.close()
 
     def why(self) -> str:
-        code = self._process.wait()
+        # It may live on, after a line that is none of the protocol.
+        end_node(self._process)
+        code = self._process.returncode
         self._stderr.seek(0)
         said = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         return f"ended with {code}" + (f": {said[-1]}" if said else "")
