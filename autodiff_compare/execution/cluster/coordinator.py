@@ -196,6 +196,9 @@ class Coordinator:
         why = ""
         try:
             while (order := place.inbox.get()) is not None:
+                if place.channel is not None and not place.channel.lives():
+                    place.channel.close()
+                    place.channel = None
                 if place.channel is None:
                     place.channel = self._engine.open(name)
                 if self._closing:

@@ -55,6 +55,10 @@ class Channel(abc.ABC):
     def close(self) -> None:
         """End the node, and release what belongs to the channel."""
 
+    def lives(self) -> bool:
+        """Return whether the node can take another order; it may have ended while it had none."""
+        return True
+
     def why(self) -> str:
         """Return why the lines have ended, if the engine knows."""
         return ""
@@ -160,6 +164,9 @@ class PipeChannel(Channel):
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._stderr.close()
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
 
     def why(self) -> str:
         # It may live on, after a line that is none of the protocol.
