@@ -69,9 +69,9 @@ def started(tmp_path: pathlib.Path, workers: int = 2, prefix: tuple[str, ...] = 
             subprocess.Popen([*dask, *worker, "--name", f"w{i}"], **options)  # type: ignore[call-overload]
             for i in range(workers)
         ]
-        with distributed.Client(address, timeout=120, set_as_default=False) as client:
+        with distributed.Client(address, timeout=600, set_as_default=False) as client:
             if workers:
-                client.wait_for_workers(workers, timeout=120)
+                client.wait_for_workers(workers, timeout=600)
         yield found
     finally:
         for process in (*found.workers, found.scheduler):
@@ -215,8 +215,8 @@ def _two_hosts(tmp_path: pathlib.Path, name: str, here: str) -> None:
         worker = [*dask, "worker", f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
         commands = (worker, [*elsewhere, *worker])
         processes += [subprocess.Popen(command, **options) for command in commands]  # type: ignore[call-overload]
-        with distributed.Client(address, timeout=120, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=120)
+        with distributed.Client(address, timeout=600, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=600)
         query = Query(["sphere", "rosenbrock", "beale", QUADRATIC], ["manual", "numpy"], ["gradient"])
         with contextlib.closing(_engine(address)) as there:
             assert len(there.hosts()) == 2
