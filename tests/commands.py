@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 def executed(*words: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run ``compare.py WORDS`` in a process of its own."""
     command = [sys.executable, str(ROOT / "compare.py"), *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=600)
 
 
 def called(*words: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -28,7 +28,7 @@ def lives(pid: int) -> bool:
     return not pathlib.Path("/proc/self/stat").exists()
 
 
-def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 600.0) -> None:
     """Wait until a condition holds, which takes a moment; the time limit only ends a test that fails."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -39,9 +39,9 @@ def uninterrupted() -> Iterator[None]:
             handlers[number](number, frame)
         waiting.append(number)
 
-    for number in handlers:
-        signal.signal(number, wait)
     try:
+        for number in handlers:
+            signal.signal(number, wait)
         yield
     finally:
         for number, handler in handlers.items():

@@ -14,7 +14,8 @@ from autodiff_compare.process import protocol
 from autodiff_compare.vocabulary import Status
 
 OK = {"status": "", "message": ""}
-#: Place, name of the task, number of the order at this place -> what its node does: lines, "dies" or "hangs".
+#: Place, name of the task, number of the order at this node -> what it does: lines, "dies", "hangs", or "leaves" once
+#: it has ended the task.
 Script = Callable[[str, str, int], Sequence[Any]]
 
 
@@ -63,6 +64,10 @@ class _ScriptedChannel(Channel):
     def __init__(self, engine: Scripted, place: str) -> None:
         self.engine, self.place, self.count, self.over = engine, place, 0, threading.Event()
         self.order: dict[str, Any] = {}
+        self.left = False
+
+    def lives(self) -> bool:
+        return not self.left
 
     def send(self, line: str) -> None:
         self.order = protocol.decode(line)
@@ -72,8 +77,11 @@ class _ScriptedChannel(Channel):
         unit = self.order["unit"]
         yield protocol.encode({"hello": {"host": self.place.partition("@")[2] or "here", "pid": 1}})
         for told in self.engine.script(self.place, unit, self.count):
-            if told == "dies":
+            if told == "dies" or (self.left and self.count > 1):
                 return
+            if told == "leaves":
+                self.left = True
+                continue
             if told == "hangs":
                 self.over.wait(60)
                 return
@@ -142,6 +150,12 @@ def test_a_lost_task_is_sent_once_more(first: Any, second: Any, tries: int, end:
     carried_out(["a"], [others[0], lost, *others[1:]], script)
     assert (lost.end, len(sent)) == (end, tries)
     assert {task.end for task in others} == {("completed", "")}
+
+
+def test_a_node_that_ended_while_it_had_no_task_is_replaced() -> None:
+    tasks = [Noted(f"t{i}") for i in range(3)]
+    carried_out(["a"], tasks, lambda place, unit, count: ["leaves", {"end": OK}])
+    assert [(task.end, task.tries) for task in tasks] == [(("completed", ""), 1)] * 3
 
 
 def test_it_goes_to_another_host_if_there_is_one() -> None:

@@ -44,25 +44,34 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def _scheduler(host: str, file: pathlib.Path) -> list[str]:
+    """Return the words of a scheduler that writes its address to a file: it takes a port that is free then."""
+    return ["scheduler", "--host", host, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+
+
+def _address(file: pathlib.Path) -> str:
+    until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
+    return str(json.loads(file.read_text())["address"]).removeprefix("tcp://")
+
+
 @contextlib.contextmanager
 def started(tmp_path: pathlib.Path, workers: int = 2, prefix: tuple[str, ...] = ()) -> Iterator[Cluster]:
     """Yield a scheduler with workers, each in a process session of its own."""
-    port, log = _free_port(), (tmp_path / "dask.log").open("ab")
+    file, log = tmp_path / "scheduler.json", (tmp_path / "dask.log").open("ab")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
     dask = [*prefix, sys.executable, "-m", "dask"]
     options = {"stdout": log, "stderr": log, "env": environment, "start_new_session": True, "cwd": tmp_path}
-    address = f"127.0.0.1:{port}"
-    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    worker = ["worker", f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-    found = Cluster(address, subprocess.Popen([*dask, *scheduler], **options))  # type: ignore[call-overload]
+    found = Cluster("", subprocess.Popen([*dask, *_scheduler("127.0.0.1", file)], **options))  # type: ignore[call-overload]
     try:
+        found.address = address = _address(file)
+        worker = ["worker", f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
         found.workers += [
             subprocess.Popen([*dask, *worker, "--name", f"w{i}"], **options)  # type: ignore[call-overload]
             for i in range(workers)
         ]
-        with distributed.Client(address, timeout=120, set_as_default=False) as client:
+        with distributed.Client(address, timeout=600, set_as_default=False) as client:
             if workers:
-                client.wait_for_workers(workers, timeout=120)
+                client.wait_for_workers(workers, timeout=600)
         yield found
     finally:
         for process in (*found.workers, found.scheduler):
@@ -195,29 +204,27 @@ def test_two_hosts_of_two_network_namespaces(tmp_path: pathlib.Path) -> None:
 
 
 def _two_hosts(tmp_path: pathlib.Path, name: str, here: str) -> None:
-    port, processes = _free_port(), []
+    file, processes = tmp_path / "scheduler.json", []
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
     dask, log = [sys.executable, "-m", "dask"], (tmp_path / "dask.log").open("ab")
-    worker = [*dask, "worker", f"tcp://{here}:{port}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    options = {"env": environment, "stdout": log, "stderr": log, "start_new_session": True, "cwd": tmp_path}
     elsewhere = ["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", 'hostname elsewhere; exec "$@"', "sh"]
     try:
-        for command in (
-            [*dask, "scheduler", "--host", here, "--port", str(port), "--no-dashboard"],
-            worker,
-            [*elsewhere, *worker],
-        ):
-            options = {"env": environment, "stdout": log, "stderr": log, "start_new_session": True, "cwd": tmp_path}
-            processes.append(subprocess.Popen(command, **options))  # type: ignore[call-overload]
-        with distributed.Client(f"{here}:{port}", timeout=120, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=120)
+        processes.append(subprocess.Popen([*dask, *_scheduler(here, file)], **options))  # type: ignore[call-overload]
+        address = _address(file)
+        worker = [*dask, "worker", f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+        commands = (worker, [*elsewhere, *worker])
+        processes += [subprocess.Popen(command, **options) for command in commands]  # type: ignore[call-overload]
+        with distributed.Client(address, timeout=600, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=600)
         query = Query(["sphere", "rosenbrock", "beale", QUADRATIC], ["manual", "numpy"], ["gradient"])
-        with contextlib.closing(_engine(f"{here}:{port}")) as there:
+        with contextlib.closing(_engine(address)) as there:
             assert len(there.hosts()) == 2
             folder = spread(tmp_path / "out", there, query)
     finally:
         for process in reversed(processes):
             process.terminate()
-            process.wait(60)
+            process.wait(300)
         log.close()
     assert {row.status for row in folder.rows["cells"]} <= {"ok", "unsupported"}
     # Equal hosts are one machine by two names.

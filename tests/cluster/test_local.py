@@ -137,6 +137,13 @@ def test_a_node_that_is_lost_twice_is_a_crash_and_costs_no_other_unit(tmp_path: 
     }
 
 
+def test_a_node_that_says_what_is_no_line_of_a_node_is_lost(tmp_path: pathlib.Path) -> None:
+    talks = ("/bin/sh", "-c", "echo welcome; cat > /dev/null")
+    query = Query([QUADRATIC], ["manual"], ["value"])
+    folder = spread(tmp_path / "out", Nodes(tmp_path, talks), query)
+    assert ends(folder, ["node lost: 0: ended with 0"]) == {"quadratic/small/float64/value/manual": Status.CRASH}
+
+
 @pytest.mark.thorough
 def test_a_unit_that_takes_too_long_is_ended_and_not_sent_again(tmp_path: pathlib.Path) -> None:
     heard, query = Heard(), replace(faulty(tmp_path, "time.sleep(600)"), problems=[str(tmp_path / "faulty.py")])

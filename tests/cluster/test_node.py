@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from autodiff_compare.execution.cluster import node
+from autodiff_compare.results.rows import MachineRow
 from tests.processes import heard
+from tests.report.blank import blank
 
 
 def test_an_order_is_not_begun_once_the_pipe_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +44,24 @@ def test_the_time_limit_of_a_unit_holds_after_an_exception_that_python_dropped(m
 
     with pytest.raises(node.UnitTimeout), node._limited(0.05):
         work()
+
+
+def test_words_of_two_workers_that_are_opened_at_the_same_time_stand_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = node.Stream(lambda line: None)
+    stream.machine = blank(MachineRow, key="here")
+    add_words = node.with_words
+
+    def slow(row: MachineRow, told: Mapping[str, str]) -> Any:
+        found = add_words(row, told)
+        if told == {"onednn": "on"}:
+            other.start()
+            other.join(0.2)
+        return found
+
+    other = threading.Thread(target=stream.amend, args=({"onednn": "off"},))
+    monkeypatch.setattr(node, "with_words", slow)
+    stream.amend({"onednn": "on"})
+    other.join()
+    assert stream.machine.onednn == "off on"

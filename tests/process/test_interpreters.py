@@ -151,7 +151,7 @@ def test_a_foreign_worker_sees_our_code_and_its_own_packages_only(fake: pathlib.
     client = WorkerClient(str(path), 1, found(str(fake)))
     try:
         with pytest.raises(WorkerError, match="RuntimeError") as caught:
-            client.request("open", 60.0)
+            client.request("open", 300.0)
     finally:
         client.close()
     executable, ours, *others = str(caught.value).removeprefix("RuntimeError: ").splitlines()

@@ -196,17 +196,16 @@ class Coordinator:
         why = ""
         try:
             while (order := place.inbox.get()) is not None:
-                if place.channel is None:
-                    place.channel = self._engine.open(name)
+                channel = self._channel(name, place)
                 if self._closing:
                     # Whoever closes has not seen a channel that was opened meanwhile.
                     break
-                place.channel.send(order)
-                if not self._pass_on(name, place.channel.lines()):
-                    why = place.channel.why() or "it answers no more"
+                channel.send(order)
+                if not self._pass_on(name, channel.lines()):
+                    why = channel.why() or "it answers no more"
                     break
                 if self._engine.once:
-                    place.channel.close()
+                    channel.close()
                     place.channel = None
         except EngineError as error:
             why = str(error)
@@ -217,6 +216,15 @@ class Coordinator:
         if why:
             # The last that this thread does: the place may get another one now.
             self._events.put((name, why))
+
+    def _channel(self, name: str, place: _Place) -> Channel:
+        """Return the channel of a place; a new one if its node has ended, which it may while it has no order."""
+        if place.channel is not None and not place.channel.lives():
+            place.channel.close()
+            place.channel = None
+        if place.channel is None:
+            place.channel = self._engine.open(name)
+        return place.channel
 
     def _pass_on(self, name: str, lines: Iterator[str]) -> bool:
         """Pass on lines up to the end of an order; return whether it came."""

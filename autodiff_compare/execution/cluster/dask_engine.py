@@ -122,6 +122,10 @@ class _DaskChannel(Channel):
             self._lines.close()
             self._future.release()
 
+    def lives(self) -> bool:
+        # Without an order there is no pulse.
+        return not self._future.done()
+
     def why(self) -> str:
         if self._future.status == "error":
             return f"{self._place}: {self._future.exception()}"

@@ -55,6 +55,10 @@ class Channel(abc.ABC):
     def close(self) -> None:
         """End the node, and release what belongs to the channel."""
 
+    def lives(self) -> bool:
+        """Return whether the node can take another order; it may have ended while it had none."""
+        return True
+
     def why(self) -> str:
         """Return why the lines have ended, if the engine knows."""
         return ""
@@ -161,8 +165,13 @@ class PipeChannel(Channel):
         self._process.stdout.close()
         self._stderr.close()
 
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
     def why(self) -> str:
-        code = self._process.wait()
+        # It may live on, after a line that is none of the protocol.
+        end_node(self._process)
+        code = self._process.returncode
         self._stderr.seek(0)
         said = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         return f"ended with {code}" + (f": {said[-1]}" if said else "")

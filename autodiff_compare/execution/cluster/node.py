@@ -82,6 +82,7 @@ class Stream(Silent):
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._lock = threading.Lock()
         self.run_id, self.unit = "", ""
         self.machine: MachineRow | None = None
         self.known: Sequence[CellRow] = ()
@@ -103,9 +104,11 @@ class Stream(Silent):
     def amend(self, told: Mapping[str, str]) -> None:
         """Send what a worker says of its framework, for the rows of the run and of this machine."""
         self._say({"amend": dict(told)})
-        if self.machine is not None and (amended := with_words(self.machine, told)) != self.machine:
-            self.machine = amended
-            self.add({"machines": [amended]})
+        # Two workers may be opened at the same time.
+        with self._lock:
+            if self.machine is not None and (amended := with_words(self.machine, told)) != self.machine:
+                self.machine = amended
+                self.add({"machines": [amended]})
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
         """Return whether a piece of work is done; the cells that were sent are not."""
