@@ -169,12 +169,12 @@ def test_an_interruption_that_another_thread_gets_ends_the_wait(waits_for: str) 
     workers = FakeWorkers([[0], [1]])
 
     def get() -> None:
-        until(lambda: len(workers.begun) == 2)
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     hears = heard(signal.SIGINT, signal.default_int_handler)
     with hears, pytest.raises(KeyboardInterrupt), Dispatcher(workers) as dispatcher:  # noqa: PT012
         dispatcher.ask(asked("numpy hangs", "jax hangs"))
+        until(lambda: len(workers.begun) == 2)  # each holds a share
         threading.Thread(target=get).start()
         if waits_for == "response":
             dispatcher.response()
