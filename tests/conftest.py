@@ -85,11 +85,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByGroupOrFile(config, log)
 
 
+#: Variables by which programs choose the width and the colours of what they print.
+_TERMINAL = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _runs_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let runs without a name go into a temporary folder, not among those of the person who runs the tests."""
+    """Leave the home and the terminal of the person who runs the tests out of them.
+
+    Runs without a name go into a temporary folder, and what is printed has the width and colours of no terminal.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        for name in _TERMINAL:
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.process.interruption import taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,7 @@ class Dispatcher:
         """Return the next response to any request; each request that was taken up has one."""
         if not self._threads:
             return answered(self._workers, self._pending.popleft())
-        found = self._responses.get()
+        found = taken(self._responses)
         if isinstance(found, BaseException):
             raise found
         return found
@@ -154,11 +155,11 @@ class Dispatcher:
         if not self._threads:
             yield
             return
-        taken = self._shares.get()
+        held = taken(self._shares)
         try:
             yield
         finally:
-            self._shares.put(taken)
+            self._shares.put(held)
 
     def _serve(self) -> None:
         """Send one request after the other, as long as there are any."""
@@ -167,6 +168,7 @@ class Dispatcher:
             found: Response | BaseException
             try:
                 if self._closed:
+                    self._shares.put(share)  # another thread may wait for it before it ends, too
                     return
                 found = answered(self._workers, request, share)
             except BaseException as error:  # of our own code: it is raised where the response is waited for

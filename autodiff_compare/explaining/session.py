@@ -29,6 +29,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.process.interruption import result_of
 from autodiff_compare.vocabulary import Operator
 
 #: Request -> what a listener is told.
@@ -166,7 +167,7 @@ def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[tuple[
             if len(shares) < len(plan.specs):
                 return list(map(compute, plan.specs))
             try:
-                return list(threads.map(compute, plan.specs))
+                return [result_of(found) for found in [threads.submit(compute, spec) for spec in plan.specs]]
             except BaseException:
                 # The other thread is waited for at the end, and need not finish its request.
                 pool.kill()

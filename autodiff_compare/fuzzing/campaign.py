@@ -25,6 +25,7 @@ from autodiff_compare.fuzzing.oracle import FINDINGS, Class, Oracle
 from autodiff_compare.fuzzing.program import Program
 from autodiff_compare.fuzzing.searched import Searched
 from autodiff_compare.fuzzing.shrinking import shrunk
+from autodiff_compare.process.interruption import result_of
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, split_spec
 
 #: Number of a program -> operators and their outcomes.
@@ -139,7 +140,7 @@ class Campaign(Searched):
                 while batch is not None:
                     following = next(batches, None) if until is None or time.monotonic() < until else None
                     # Workers take one request at a time: the next batch is sent once this one has been answered.
-                    received = {spec: answer.result() for spec, answer in answers.items()}
+                    received = {spec: result_of(answer) for spec, answer in answers.items()}
                     answers = self._sent(threads, following) if following else {}
                     self._judge(batch, received)
                     batch = following

@@ -1,15 +1,26 @@
-"""Interruptions of this process: signals that end a run as Ctrl-C does, and work that they must not cut in two."""
+"""Interruptions of this process: signals that end a run as Ctrl-C does, and work that they must not cut in two.
+
+The system may give a signal to any thread, as it does when a stopped process goes on. Python handles it in the main
+thread, which does not notice as long as it waits for a lock: `taken` and `result_of` look for signals while they wait.
+"""
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import queue
 import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 #: Signals that end a run: Ctrl-C, `kill`, and a terminal that is closed.
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: Seconds between two looks at whether a signal has come.
+_LOOK_S = 0.2
 
 
 def end_alike() -> None:
@@ -48,3 +59,17 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         if waiting:
             handlers[waiting[0]](waiting[0], None)
+
+
+def taken(waiting: queue.SimpleQueue[_T]) -> _T:
+    """Wait for the next item of a queue and return it; an interruption ends the wait."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return waiting.get(timeout=_LOOK_S)
+
+
+def result_of(future: concurrent.futures.Future[_T]) -> _T:
+    """Wait for the result of a future and return it; an interruption ends the wait."""
+    while not future.done():
+        concurrent.futures.wait([future], _LOOK_S)
+    return future.result()

@@ -18,7 +18,7 @@ import pytest
 from autodiff_compare.cli.main import main
 
 #: Seconds for a shell to answer, on a machine with other work.
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 #: Half a word after the program's name -> the whole word, which nothing else begins with.
 HALVES = [
     ("desc", "descend"),

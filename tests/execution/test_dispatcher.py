@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from autodiff_compare.execution.dispatcher import Dispatcher, Request
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.vocabulary import Status
-from tests.processes import until
+from tests.processes import heard, until
 
 
 class FakeWorkers:
@@ -160,3 +161,23 @@ def test_an_interrupted_run_ends_the_workers_that_it_waits_for() -> None:
         interrupted()
     assert workers.killed.is_set()
     assert ("manual", "cell") not in workers.begun
+
+
+@pytest.mark.parametrize("waits_for", ["response", "share"])
+def test_an_interruption_that_another_thread_gets_ends_the_wait(waits_for: str) -> None:
+    """The system gives a signal to any thread when a process that was stopped goes on."""
+    workers = FakeWorkers([[0], [1]])
+
+    def get() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    hears = heard(signal.SIGINT, signal.default_int_handler)
+    with hears, pytest.raises(KeyboardInterrupt), Dispatcher(workers) as dispatcher:  # noqa: PT012
+        dispatcher.ask(asked("numpy hangs", "jax hangs"))
+        until(lambda: len(workers.begun) == 2)  # each holds a share
+        threading.Thread(target=get).start()
+        if waits_for == "response":
+            dispatcher.response()
+        with dispatcher.share():
+            pass
+    assert workers.killed.is_set()

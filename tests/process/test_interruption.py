@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import signal
 import threading
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autodiff_compare.process.interruption import end_alike, uninterrupted
+from autodiff_compare.process.interruption import end_alike, result_of, uninterrupted
 from tests.processes import heard
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -69,3 +70,23 @@ def test_another_thread_is_not_interrupted_and_changes_no_handler() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_a_result_is_waited_for_until_an_interruption() -> None:
+    """Also one that another thread gets, as the system may give it to any."""
+    end_alike()
+    asked, ended = threading.Event(), threading.Event()
+
+    def work() -> str:
+        assert asked.wait(300.0)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        assert ended.wait(300.0)
+        return "done"
+
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        future = threads.submit(work)
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            asked.set()
+            result_of(future)
+        ended.set()
+        assert result_of(future) == "done"

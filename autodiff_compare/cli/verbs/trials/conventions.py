@@ -37,6 +37,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.process.interruption import result_of
 from autodiff_compare.results import places
 from autodiff_compare.results.rows import ConventionRow
 from autodiff_compare.results.store import RunFolder
@@ -138,7 +139,7 @@ def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
         try:
             done = [executor.submit(_compute, work, spec, folder, display, stop) for spec in work.plan.specs]
             for future in done:
-                future.result()
+                result_of(future)
         except KeyboardInterrupt:
             interrupted = True
         finally:
