@@ -30,20 +30,29 @@ __all__ = ["log_softmax", "logsumexp", "polygamma", "softmax"]
 _ALIASES = {"digamma": "psi", "jn": "jv", "lgamma": "gammaln"}
 
 
+_HALF = np.dtype(np.float16)
+
+
 def _is_half(x: Any) -> bool:
-    return getattr(x, "dtype", None) == np.float16
+    return getattr(x, "dtype", None) is _HALF
 
 
 def _in_half(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that computes in float32 where its result is to be float16."""
 
     def call(*args: Any, **options: Any) -> Any:
-        if any(map(_is_half, args)) and np.result_type(*map(primal, args)) == np.float16:
-            wide = [x.astype(np.float32) if _is_half(x) else x for x in args]
-            return function(*wide, **options).astype(np.float16)
+        for x in args:  # a loop takes half the time of any()
+            if getattr(x, "dtype", None) is _HALF:
+                return _rounded(function, args, options)
         return function(*args, **options)
 
     return functools.wraps(function, updated=())(call)
+
+
+def _rounded(function: Callable[..., Any], args: Any, options: Any) -> Any:
+    """Compute in float32, and round unless another argument is wider than float16."""
+    found = function(*(x.astype(np.float32) if _is_half(x) else x for x in args), **options)
+    return found.astype(_HALF) if np.result_type(*map(primal, args)) == _HALF else found
 
 
 def polygamma(n: Any, x: Any) -> Any:
