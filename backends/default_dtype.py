@@ -149,18 +149,18 @@ def _kind(numbers: Sequence[Any]) -> type | None:
 
     In a list, NumPy's numbers of the default dtype are floats, which fit the inputs beside a Python number.
     """
-    leaves, kinds = list(numbers), set[type]()
+    leaves, has_floats, has_complex = list(numbers), False, False
     while leaves:
         leaf = leaves.pop()
         if isinstance(leaf, (list, tuple)):
             leaves += leaf
-        elif isinstance(leaf, (int, float, complex)):  # NumPy's float64 and complex128 are among them
-            kinds.add(next(kind for kind in (int, float, complex) if isinstance(leaf, kind)))
-        elif isinstance(leaf, np.generic) and (leaf.dtype == _floating or leaf.dtype.kind in "biu"):
-            kinds.add(float if leaf.dtype.kind == "f" else int)
-        else:
+        elif isinstance(leaf, (float, complex)):  # NumPy's float64 and complex128 are among them
+            has_floats, has_complex = True, has_complex or isinstance(leaf, complex)
+        elif isinstance(leaf, np.generic) and leaf.dtype == _floating:
+            has_floats = True
+        elif not isinstance(leaf, (int, np.integer, np.bool_)):
             return None
-    return complex if complex in kinds else float if float in kinds else int
+    return complex if has_complex else float if has_floats else int
 
 
 def _choice(where: Function, own: str, asarray: Function) -> Function:

@@ -142,6 +142,10 @@ _ROWS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             (r"does not support item assignment", _ASSIGN),
             (r"cannot convert a symbolic tf.Tensor|does not support ufuncs", _NUMBERS),
         ),
+        "numpy": (
+            (r"got out= in np\.\w+ of a variable", _IN_PLACE),
+            (r"setting an array element with a sequence\.$", _ASSIGN),
+        ),
         "autograd": (
             (r"does not support item assignment|assignment", _ASSIGN),
             (r"float\(\) argument|setting an array element with a sequence", _NUMBERS),

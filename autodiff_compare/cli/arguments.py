@@ -49,7 +49,8 @@ class _Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(_joined(sys.argv[1:] if args is None else args), namespace)
         options = [word for word in unknown if word.startswith("-")]
         if options:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._similar(options[0])}")
+            advice = self._similar(options[0]) or self._example()
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{advice}")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
@@ -58,10 +59,12 @@ class _Parser(argparse.ArgumentParser):
             known = [name.strip(" '") for name in invalid[2].split(",")]
             message = f"{message[: invalid.start()]}got {invalid[1]!r}{expected(invalid[1], known)}"
         elif _MISSING in message and self.epilog:
-            example = self.epilog.partition(";")[0].removeprefix("example: ")
-            message = f"{message.replace(_MISSING, 'missing')}; for example: {example}"
+            message = f"{message.replace(_MISSING, 'missing')}{self._example()}"
         complain(f"{message} (see {self.prog} --help)", self.prog)
         self.exit(USAGE)
+
+    def _example(self) -> str:
+        return f"; for example: {self.epilog.partition(';')[0].removeprefix('example: ')}" if self.epilog else ""
 
     def _similar(self, option: str) -> str:
         return did_you_mean(option.partition("=")[0], self._option_string_actions)

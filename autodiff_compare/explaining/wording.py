@@ -142,6 +142,11 @@ def conclusion(found: Explanation) -> str:
         also = " or ".join(f"conventions --explain {case}" for case in parted.conventions)
         atlas = f" The atlas of conventions has this case: {also}." if also else ""
         return f"Both answers are right: {name} has a kink there, and each backend has its own convention.{atlas}"
+    if len(wrong) == len(words) and all(math.isnan(answer.number) for answer in words.values()):
+        return (
+            f"Alone, {name} gives nan on both backends: its operand is outside of its domain, or at an end of it. Where"
+            " xp.where takes another branch there, choose the operand too: xp.sqrt(xp.where(mask, x, 1.0))."
+        )
     if wrong:
         return f"{' and '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong in {name}."
     unlike = [spec for spec, answer in words.items() if answer.word == "unlike NumPy"]

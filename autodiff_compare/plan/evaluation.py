@@ -159,7 +159,8 @@ def _moved(inputs: Inputs, arrays: list[Array]) -> Inputs:
 def _checked(name: str, value: object) -> Array:
     """Return the value as an array; reject one that cannot be differentiated."""
     if isinstance(value, (tuple, list, dict)) or value is None:
-        raise ProblemError(f"got {type(value).__name__} from {name}, expected one array: stack or add the parts")
+        advice = "return it" if value is None else "stack or add the parts"
+        raise ProblemError(f"got {type(value).__name__} from {name}, expected one array: {advice}")
     array = np.asarray(value)
     if array.dtype.kind not in "fc":
         got = type(value).__name__ if array.dtype.hasobject else array.dtype

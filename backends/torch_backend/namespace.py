@@ -51,6 +51,7 @@ def namespace(torch: Any, compat: Any) -> Namespace:
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
     names |= {"sum": _sum(torch, compat), "unstack": _unstack(torch), "special": _special(torch)}
     names |= {name: _of_floats(torch, getattr(compat, name)) for name in ("mean", "std", "var")}
+    names["asarray"] = _asarray(torch, compat.asarray)
     names["__array_api_version__"] = compat.__array_api_version__
     names["__array_namespace_info__"] = compat.__array_namespace_info__
     return in_cells(SimpleNamespace(**names), own="")
@@ -111,6 +112,33 @@ def _of_floats(torch: Any, conforming: Callable[..., Any]) -> Callable[..., Any]
         return conforming(x.to(getattr(torch, default_dtype())) if exact else x, **options)
 
     return functools.wraps(conforming)(function)
+
+
+def _asarray(torch: Any, conforming: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``asarray``, which stacks nested lists with tensors; torch's own drops the derivatives of these."""
+
+    def leaves(obj: Any) -> list[Any]:
+        return [leaf for part in obj for leaf in leaves(part)] if isinstance(obj, (list, tuple)) else [obj]
+
+    def stacked(obj: Any, dtype: Any) -> Any:
+        if isinstance(obj, (list, tuple)):
+            return torch.stack([stacked(part, dtype) for part in obj])
+        return obj.to(dtype) if isinstance(obj, torch.Tensor) else torch.asarray(obj, dtype=dtype)
+
+    def common(parts: list[Any]) -> Any:
+        dtype = functools.reduce(torch.promote_types, [x.dtype for x in parts if isinstance(x, torch.Tensor)])
+        for number in parts:
+            if isinstance(number, (int, float, complex)):
+                dtype = torch.result_type(torch.empty(1, dtype=dtype), number)
+        return dtype
+
+    def asarray(obj: Any, /, **options: Any) -> Any:
+        parts = leaves(obj)
+        if parts and parts[0] is not obj and any(isinstance(part, torch.Tensor) for part in parts):
+            return stacked(obj, options.get("dtype") or common(parts))
+        return conforming(obj, **options)
+
+    return functools.wraps(conforming)(asarray)
 
 
 def _unstack(torch: Any) -> Callable[..., Any]:

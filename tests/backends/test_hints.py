@@ -31,11 +31,25 @@ def _in_place(x: Any, xp: Any) -> Any:
     return xp.sum(z)
 
 
+def _filled(x: Any, xp: Any) -> Any:
+    y = xp.zeros(3)
+    y[0] = x[0]
+    return xp.sum(y)
+
+
+def _accumulated(x: Any, xp: Any) -> Any:
+    total = xp.zeros(3)
+    total += x * x
+    return xp.sum(total)
+
+
 #: What a user writes -> backends that refuse it, and words of the hint.
 SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("branch", lambda x, xp: xp.sum(x) if x[0] > 0 else x[1], ("tensorflow", "jax"), "xp.where"),
     ("mask", lambda x, xp: xp.sum(x[x > 0]), ("jax",), "xp.where(mask"),
     ("assignment", _assigned, ("tensorflow", "jax"), "xp.where"),
+    ("entry by entry", _filled, ("numpy", "tensorflow", "jax"), "xp.stack"),
+    ("accumulation", _accumulated, ("numpy",), "x = x - y in place of x -= y"),
     ("in place", _in_place, ("torch",), "x = x - y in place of x -= y"),
     ("method", lambda x, xp: x.cumsum()[-1], ("tensorflow",), "xp.cumulative_sum"),
     ("method of the standard", lambda x, xp: x.sum(), ("tensorflow",), "xp.sum(x)"),

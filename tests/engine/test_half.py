@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.backends.numpy_autodiff import grad, jvp, special, vjp
+from autodiff_compare.backends.numpy_autodiff import grad, hessian, jacobian, jvp, special, vjp
+from autodiff_compare.backends.special import NAMES
 
 #: More than the largest number of half precision.
 MANY = 70_000
@@ -117,3 +118,30 @@ def test_saturated_functions_keep_their_slope_in_half_precision() -> None:
     assert grad(np.tanh)(np.float16(3)) == pytest.approx(9.866e-3, rel=3e-3)
     # e^-8 / (1 + e^-8) = 3.3535e-4.
     assert grad(lambda x: np.logaddexp(x, np.float16(0)))(np.float16(-8)) == pytest.approx(3.3535e-4, rel=3e-3)
+
+
+#: Special function of an array in (0, 1) -> the same with its data.
+SPECIAL: dict[str, Callable[[Any], Any]] = {
+    **{name: getattr(special, name) for name in NAMES if name not in ("betainc", "gammainc", "xlogy")},
+    "betainc": lambda x: special.betainc(2.0, 3.0, x),
+    "gammainc": lambda x: special.gammainc(np.float16(2), x),
+    "xlogy": lambda x: special.xlogy(np.float16([1, 0, 3]), x),
+    "softmax": special.softmax,
+    "polygamma": lambda x: special.polygamma(1, x),
+}
+
+
+@pytest.mark.parametrize("derivative", [lambda f: f, jacobian, lambda f: hessian(lambda x: np.sum(f(x)))])
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_functions_keep_half_precision(name: str, derivative: Any) -> None:
+    """Expected: the numbers of float64, rounded. A sum of two rounded derivatives is off by another rounding."""
+    x = np.array([0.25, 0.5, 0.75], np.float16)
+    found, exact = (np.asarray(derivative(SPECIAL[name])(at)) for at in (x, x.astype(float)))
+    assert (found.dtype, found.shape) == (np.float16, exact.shape)
+    np.testing.assert_allclose(found, exact, rtol=1.01 * 2.0**-11, atol=2.0**-13)
+
+
+@pytest.mark.parametrize("number", [np.float16(0.5), np.array(0.5, np.float16)])
+def test_a_special_function_of_one_number_keeps_half_precision(number: Any) -> None:
+    assert special.erf(number) == np.float16(0.5204998778130465)  # DLMF 7.2.1
+    assert special.erf(number).dtype == grad(special.erf)(number).dtype == np.float16

@@ -11,6 +11,7 @@ import pytest
 
 from autodiff_compare.backends import Objective
 from autodiff_compare.explaining import wording
+from autodiff_compare.explaining.alone import Answer
 from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import evaluate
 from autodiff_compare.explaining.parting import differences
@@ -163,6 +164,31 @@ def test_a_constant_of_another_value_is_named_and_judged() -> None:
     assert parted.trial is not None
     assert (parted.operation, parted.trial.a.word, parted.trial.b.word) == ("xp.eye", "right", "wrong")
     assert (parted.trial.reference, parted.trial.source) == (1.0, "NumPy")
+
+
+def roots(x, xp):
+    """Square roots."""
+    return xp.sum(xp.sqrt(x))
+
+
+def test_nan_of_both_backends_is_answered_with_a_choice_of_the_operand() -> None:
+    """The words alone: which backend gives nan for an entry that is not chosen is each framework's own."""
+    subject = with_operators(problem_of("roots", roots, {}, {"x": [4.0, 2.0]}, "here"))
+    case = build_case(subject, subject.smallest, "float64", Operator.GRADIENT, 0)
+    pair = {"right": opened(), "other": opened(Planted("rule", "", "sqrt", _doubled, ""))}
+    parted = searching(case, pair, directions(case, 0, 0)).found()[1]
+    assert parted is not None
+    assert parted.trial is not None
+    nan = Answer(np.nan, "wrong")
+    both = replace(parted, trial=replace(parted.trial, a=nan, b=nan))
+    told = wording.conclusion(Explanation("right", "other", parted.entry, ("values",), both))
+    assert told.startswith("Alone, xp.sqrt gives nan on both backends")
+    assert "xp.sqrt(xp.where(mask, x, 1.0))" in told
+    one = replace(parted, trial=replace(parted.trial, a=Answer(0.0, "right"), b=nan))
+    assert (
+        wording.conclusion(Explanation("right", "other", parted.entry, ("values",), one))
+        == "other is wrong in xp.sqrt."
+    )
 
 
 def chosen(x, xp):

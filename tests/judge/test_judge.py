@@ -95,7 +95,7 @@ def test_float32_is_judged_as_float32() -> None:
     assert overall(judge([(G * (1 + 1e-4)).astype(np.float32)]))[0] == Status.WRONG
     status, why = overall(judge([G]))
     assert status == Status.WRONG
-    assert "got float64, expected float32: make constants with xp.ones(n, dtype=x.dtype)" in why
+    assert "got float64, expected float32: write xp.asarray(A, dtype=x.dtype) of a NumPy array A" in why
 
 
 @pytest.mark.parametrize(
