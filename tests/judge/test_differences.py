@@ -217,6 +217,33 @@ def test_a_second_look_finds_in_extended_precision_what_no_step_of_float64_resol
     assert not found.decided[0] or abs(found.derivative[0] - true) <= 3 * found.bar[0]
 
 
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("power", "distance"), [(1.5, 1e-14), (2.5, 1e-8), (2.5, 1e-9), (2.5, -1e-10), (2.2, 1e-9)])
+def test_a_zero_that_a_tip_may_have_beside_it_is_in_doubt(power: float, distance: float, again: bool) -> None:
+    x = 1 + distance
+
+    def f(z: Any) -> Any:
+        return np.array([np.sum(np.abs(z - 1) ** power)])
+
+    found = first(f, np.array([x, 0.5]), np.array([1.0, 0.0]), ONE, again=again)
+    true = power * abs(x - 1) ** (power - 1) * np.sign(x - 1)
+    assert abs(found.derivative[0] - true) <= 3 * found.bar[0] + found.doubt[0]
+    # The least step is 4e-6: the slope there is at most 1.5 * 2e-3.
+    assert found.doubt[0] < 1e-2
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    "f",
+    [lambda z: np.sum(np.cos(z)), lambda z: np.sum(z**4) + z[1], lambda z: np.sum(z**2) + np.exp(z[1])],
+    ids=["cosine", "fourth power", "square"],
+)
+def test_a_zero_of_a_smooth_function_is_not_in_doubt(f: Any, again: bool) -> None:
+    found = first(lambda z: np.array([f(z)]), np.array([0.0, 0.7]), np.array([1.0, 0.0]), ONE, again=again)
+    assert abs(found.derivative[0]) <= found.bar[0] < 1e-12
+    assert found.doubt[0] == 0
+
+
 def test_a_second_look_has_the_noise_of_larger_steps_in_its_bar() -> None:
     """``(a x + b x y) - a x`` is as noisy as ``a x``: far more at the end of a step than at a small x."""
 
