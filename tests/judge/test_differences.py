@@ -244,6 +244,15 @@ def test_a_zero_of_a_smooth_function_is_not_in_doubt(f: Any, again: bool) -> Non
     assert found.doubt[0] == 0
 
 
+@pytest.mark.parametrize(("power", "distance"), [(3.5, 0.0625), (3.5, 1.0), (2.5, 0.0625)])
+def test_a_function_that_is_large_at_the_ends_of_steps_hides_no_slope(power: float, distance: float) -> None:
+    """A quarter of the input from the tip the function is 1e18, whose rounding is above its slope of 1e-5 here."""
+    c = 1e6
+    found = first(lambda z: np.abs(z - c) ** power, np.array([c + distance]), np.array([c]), ONE)
+    assert not found.zero[0]
+    assert abs(found.derivative[0] - c * power * distance ** (power - 1)) <= 3 * found.bar[0]
+
+
 def test_a_second_look_has_the_noise_of_larger_steps_in_its_bar() -> None:
     """``(a x + b x y) - a x`` is as noisy as ``a x``: far more at the end of a step than at a small x."""
 

@@ -218,9 +218,15 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
         noisy=np.asarray(s.sigma[-1] > NOISY * s.eps * below.unit / s.unit),
         still=still,
         settled=settled,
-        doubted=np.asarray(~(excess <= 0)),
+        doubted=np.asarray(~(excess <= 0) | (found.zero & _moves(below, smaller))),
         refuted=np.asarray(~(excess <= _SETTLED * np.abs(value) * ratio)),
     )
+
+
+def _moves(below: Samples, smaller: Array) -> Array:
+    """Return where differences at much smaller steps are not zero, by the rounding of the function at these steps."""
+    near, bound = replace(below, sigma=np.zeros_like(below.sigma)).differences
+    return np.asarray((smaller & (np.abs(near) > 8 * bound)).any(axis=0))
 
 
 def _last(rows: Array, where: Array) -> Array:

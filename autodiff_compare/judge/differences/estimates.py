@@ -230,7 +230,7 @@ def _dropped(attempts: Sequence[Attempt], r: int) -> set[int]:
         coarse, fine = attempts[k], attempts[j]
         if not fine.factor < coarse.factor:
             continue
-        if coarse.noisy[r] or coarse.refuted[r]:
+        if coarse.noisy[r] or coarse.refuted[r] or (coarse.found.zero[r] and coarse.doubted[r]):
             structure = fine.settled[r] and not (fine.still[r] or fine.noisy[r] or fine.refuted[r])
             if structure and fine.found.decided[r]:
                 dropped.add(k)
