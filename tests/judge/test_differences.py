@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from autodiff_compare.judge.differences import WIDE, Estimates, directions, first, scales, second
+from autodiff_compare.judge.differences.kinks import beside
+from autodiff_compare.judge.differences.ladder import Seen, Stencil, sample
 from autodiff_compare.vocabulary import Verdict
 
 ONE = np.ones((1, 1))
@@ -232,11 +234,32 @@ def test_a_zero_that_a_tip_may_have_beside_it_is_in_doubt(power: float, distance
     assert found.doubt[0] < 1e-2
 
 
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda z: np.abs(z) ** 1.5, 2 * 2 * 2.0**-9),  # 2 h^.5 at the least step, 2^-18, and twice that
+        (lambda z: np.abs(z) ** 3, 2 * 2 * 2.0**-36),
+        (lambda z: z + 1e-12 * np.sin(1e12 * z * (1 + z)), 0.0),  # noise
+        (lambda z: np.maximum(np.abs(z) - 1e-4, 0.0), 0.0),  # the bends are beyond the least steps
+    ],
+    ids=["power of 1.5", "cube", "noise", "bends further away"],
+)
+def test_a_tip_beside_the_point_is_told_from_noise_and_from_bends_further_away(f: Any, slope: float) -> None:
+    x, u = np.zeros(1), np.ones(1)
+    samples = sample(Seen(f, x, ONE), Stencil(1, np.array([0.5, -0.5]), (u, -u)), 1.0)
+    assert beside(samples) * samples.unit == pytest.approx(slope, rel=1e-6)
+
+
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize(
     "f",
-    [lambda z: np.sum(np.cos(z)), lambda z: np.sum(z**4) + z[1], lambda z: np.sum(z**2) + np.exp(z[1])],
-    ids=["cosine", "fourth power", "square"],
+    [
+        lambda z: np.sum(np.cos(z)),
+        lambda z: np.sum(z**4) + z[1],
+        lambda z: np.sum(z**2) + np.exp(z[1]),
+        lambda z: (z[0] + 0.3) - z[0] + z[1],
+    ],
+    ids=["cosine", "fourth power", "square", "rounding"],
 )
 def test_a_zero_of_a_smooth_function_is_not_in_doubt(f: Any, again: bool) -> None:
     found = first(lambda z: np.array([f(z)]), np.array([0.0, 0.7]), np.array([1.0, 0.0]), ONE, again=again)
