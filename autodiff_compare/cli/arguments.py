@@ -53,6 +53,10 @@ class _Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}{advice}")
         return found, unknown
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # That of argparse takes no notice of an output that is full.
+        print(message, end="", file=file or sys.stderr, flush=True)
+
     def error(self, message: str) -> NoReturn:
         invalid = _CHOICES.search(message)
         if invalid:

@@ -64,7 +64,14 @@ def _run(argv: Sequence[str] | None) -> int:
         return USAGE
     if added:
         complain(printable(added))
-    options = parser().parse_args(given)
+    try:
+        options = parser().parse_args(given)
+    except OSError as error:
+        return _unwritable(error)
+    except SystemExit as ended:
+        if closed and not ended.code:
+            return _unwritten("it is closed")
+        raise
     unset = unset_variables(options)
     if unset:
         complain(f"got --env {unset[0]}, which is not set here, expected a variable that is set, or NAME=VALUE")
@@ -114,7 +121,7 @@ def _ended(verb: Callable[..., int], options: argparse.Namespace) -> int:
             return FAILED
         if error.errno not in _OUTPUT:
             return _defect()
-        return _unwritten("" if error.errno == errno.EPIPE else error.strerror or str(error))
+        return _unwritable(error)
     except Exception:
         return _defect()
     return code
@@ -130,6 +137,11 @@ def _not_installed(error: ModuleNotFoundError) -> int:
         f"{shlex.quote(sys.executable)} -m pip install . installs it; elsewhere, install autodiff-compare"
     )
     return FAILED
+
+
+def _unwritable(error: OSError) -> int:
+    """Report an error of standard output."""
+    return _unwritten("" if error.errno == errno.EPIPE else error.strerror or str(error))
 
 
 def _unwritten(why: str) -> int:

@@ -46,6 +46,23 @@ def test_an_output_that_cannot_be_written_has_its_own_code(redirection: str, cod
     assert (done.returncode, done.stderr.removeprefix("autodiff-compare: ").rstrip()) == (code, words)
 
 
+@pytest.mark.parametrize("option", ["--version", "show --help"])
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [
+        ("> /dev/null", OK),
+        (">&-", UNWRITTEN),
+        pytest.param(
+            "> /dev/full",
+            UNWRITTEN,
+            marks=pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full on this system"),
+        ),
+    ],
+)
+def test_help_that_cannot_be_written_has_that_code_too(option: str, redirection: str, code: int) -> None:
+    assert run_in_shell(f"{sys.executable} compare.py {option} {redirection}").returncode == code
+
+
 def test_a_current_folder_that_is_gone_is_told_in_one_line(tmp_path: pathlib.Path) -> None:
     gone = tmp_path / "gone"
     program = f"{sys.executable} {ROOT / 'compare.py'} list"

@@ -74,7 +74,7 @@ def test_no_tolerance_is_infinite(f: Any, x: Any, right: Any, wrong: Any, closed
 def test_an_infinite_rounding_error_proves_nothing(slack: float, expected: Verdict) -> None:
     """Of a derivative that is 0 with the error bar 1e-12; the result is 0.3."""
     zero, bar = np.zeros(1), np.array([1e-12])
-    found = Estimates(zero, bar, np.full(1, np.nan), np.full(1, np.nan), np.ones(1), bar, (Verdict.PASS,))
+    found = Estimates(zero, bar, zero, np.full(1, np.nan), np.full(1, np.nan), np.ones(1), bar, (Verdict.PASS,))
     known, excused, alone = np.ones(1, bool), np.zeros(1, bool), np.ones(1, bool)
     judged = Judged(found, known, np.array([0.3]), np.array([slack]), 1e-3, excused, alone)
     assert judged.verdicts == [expected]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from autodiff_compare.judge.differences import WIDE, Estimates, directions, first, scales, second
+from autodiff_compare.judge.differences.kinks import beside
+from autodiff_compare.judge.differences.ladder import Seen, Stencil, sample
 from autodiff_compare.vocabulary import Verdict
 
 ONE = np.ones((1, 1))
@@ -215,6 +217,63 @@ def test_a_second_look_finds_in_extended_precision_what_no_step_of_float64_resol
     found = first(lambda z: z + np.abs(z - c) ** 1.5, np.array([x]), u, ONE, lambda: WIDE, again=True)
     true = (1 + 1.5 * np.sqrt(abs(x - c)) * np.sign(x - c)) * u[0]
     assert not found.decided[0] or abs(found.derivative[0] - true) <= 3 * found.bar[0]
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("power", "distance"), [(1.5, 1e-14), (2.5, 1e-8), (2.5, 1e-9), (2.5, -1e-10), (2.2, 1e-9)])
+def test_a_zero_that_a_tip_may_have_beside_it_is_in_doubt(power: float, distance: float, again: bool) -> None:
+    x = 1 + distance
+
+    def f(z: Any) -> Any:
+        return np.array([np.sum(np.abs(z - 1) ** power)])
+
+    found = first(f, np.array([x, 0.5]), np.array([1.0, 0.0]), ONE, again=again)
+    true = power * abs(x - 1) ** (power - 1) * np.sign(x - 1)
+    assert abs(found.derivative[0] - true) <= 3 * found.bar[0] + found.doubt[0]
+    # The least step is 4e-6: the slope there is at most 1.5 * 2e-3.
+    assert found.doubt[0] < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda z: np.abs(z) ** 1.5, 2 * 2 * 2.0**-9),  # 2 h^.5 at the least step, 2^-18, and twice that
+        (lambda z: np.abs(z) ** 3, 2 * 2 * 2.0**-36),
+        (lambda z: z + 1e-12 * np.sin(1e12 * z * (1 + z)), 0.0),  # noise
+        (lambda z: np.maximum(np.abs(z) - 1e-4, 0.0), 0.0),  # the bends are beyond the least steps
+    ],
+    ids=["power of 1.5", "cube", "noise", "bends further away"],
+)
+def test_a_tip_beside_the_point_is_told_from_noise_and_from_bends_further_away(f: Any, slope: float) -> None:
+    x, u = np.zeros(1), np.ones(1)
+    samples = sample(Seen(f, x, ONE), Stencil(1, np.array([0.5, -0.5]), (u, -u)), 1.0)
+    assert beside(samples) * samples.unit == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: np.sum(np.cos(z)),
+        lambda z: np.sum(z**4) + z[1],
+        lambda z: np.sum(z**2) + np.exp(z[1]),
+        lambda z: (z[0] + 0.3) - z[0] + z[1],
+    ],
+    ids=["cosine", "fourth power", "square", "rounding"],
+)
+def test_a_zero_of_a_smooth_function_is_not_in_doubt(f: Any, again: bool) -> None:
+    found = first(lambda z: np.array([f(z)]), np.array([0.0, 0.7]), np.array([1.0, 0.0]), ONE, again=again)
+    assert abs(found.derivative[0]) <= found.bar[0] < 1e-12
+    assert found.doubt[0] == 0
+
+
+@pytest.mark.parametrize(("power", "distance"), [(3.5, 0.0625), (3.5, 1.0), (2.5, 0.0625)])
+def test_a_function_that_is_large_at_the_ends_of_steps_hides_no_slope(power: float, distance: float) -> None:
+    """A quarter of the input from the tip the function is 1e18, whose rounding is above its slope of 1e-5 here."""
+    c = 1e6
+    found = first(lambda z: np.abs(z - c) ** power, np.array([c + distance]), np.array([c]), ONE)
+    assert not found.zero[0]
+    assert abs(found.derivative[0] - c * power * distance ** (power - 1)) <= 3 * found.bar[0]
 
 
 def test_a_second_look_has_the_noise_of_larger_steps_in_its_bar() -> None:

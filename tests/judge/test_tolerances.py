@@ -139,6 +139,14 @@ def test_kinks_and_ties_are_not_broken_by_roundings() -> None:
     assert found.max() < 50
 
 
+@pytest.mark.parametrize("small", [1e-16, 2.0**-54])
+def test_a_term_that_a_whole_number_absorbs_is_a_rounding(small: float) -> None:
+    """In float64 ``1 + 1e-16`` is 1, and the second derivative of ``sqrt(x^2 + 1e-16)`` at 1 is 0 instead of 1e-16."""
+    f = lambda x, *, xp: xp.sum(xp.sqrt(x * x + small))  # noqa: E731
+    (found,) = spread(case_at(f, [1.0], operator=Operator.HESSIAN))
+    assert 1 < found.max() < 50
+
+
 def test_symmetric_products_stay_symmetric() -> None:
     trace = RoundingTrace(EPS["float32"], 0)
     A = RNG.normal(size=(5, 5))

@@ -255,6 +255,15 @@ def test_a_process_that_collects_no_garbage_does_not_begin_to(enabled: bool) -> 
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+def test_the_waiting_of_each_thread_is_the_second_number_in_nanoseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "told", lambda _: "5000000000 2000000000 7\n")
+    found = clock.queue_delays_s()
+    assert found is not None
+    assert found >= 2.0
+    assert found % 2.0 == 0.0
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/schedstat").exists(), reason="the system does not tell")
 def test_the_waiting_of_all_threads_is_summed() -> None:
     main, every = clock.queue_delay_s(), clock.queue_delays_s()
     assert every is not None

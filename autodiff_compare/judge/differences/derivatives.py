@@ -28,7 +28,7 @@ import numpy as np
 
 from autodiff_compare.judge.differences.estimates import EPS, ROUNDINGS, Attempt, Estimates, settle
 from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
-from autodiff_compare.judge.differences.kinks import bent, kinked, one_sided
+from autodiff_compare.judge.differences.kinks import bent, beside, kinked, one_sided
 from autodiff_compare.judge.differences.ladder import LADDER, NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
@@ -182,8 +182,10 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
             distance = np.abs(np.concatenate([d, np.where(smaller, near / ratio, np.nan)]) - middle)
             return _last(distance, distance > 2 * np.concatenate([bound, near_bound / ratio]))
 
-        value, bar, last = _limit(d, bound, base.unit / s.unit, beyond, nearest)
+        value, bar, last, doubt = _limit(d, bound, base.unit / s.unit, beyond, nearest)
         if s.stencil.order == 1:
+            tip = beside(s)
+            doubt = np.where(np.abs(value) <= tip, np.maximum(doubt, tip), doubt)
             corners = kinked(s)
             low, high = one_sided(s, corners)
         else:
@@ -202,6 +204,7 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
         found = Estimates(
             derivative=np.where(good, value, np.nan) * unit,
             bar=np.where(good, bar, np.nan) * unit,
+            doubt=np.where(good, doubt, 0.0) * unit,
             low=low * unit,
             high=high * unit,
             size=base.unit.astype(np.float64),
@@ -215,9 +218,15 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
         noisy=np.asarray(s.sigma[-1] > NOISY * s.eps * below.unit / s.unit),
         still=still,
         settled=settled,
-        doubted=np.asarray(~(excess <= 0)),
+        doubted=np.asarray(~(excess <= 0) | (found.zero & _moves(below, smaller))),
         refuted=np.asarray(~(excess <= _SETTLED * np.abs(value) * ratio)),
     )
+
+
+def _moves(below: Samples, smaller: Array) -> Array:
+    """Return where differences at much smaller steps are not zero, by the rounding of the function at these steps."""
+    near, bound = replace(below, sigma=np.zeros_like(below.sigma)).differences
+    return np.asarray((smaller & (np.abs(near) > 8 * bound)).any(axis=0))
 
 
 def _last(rows: Array, where: Array) -> Array:
@@ -233,8 +242,8 @@ def _limit(
     size: Array,
     beyond: Callable[[Array, Array], Array],
     nearest: Callable[[Array], Array],
-) -> tuple[Array, Array, Array]:
-    """Return the differences extrapolated to step 0, as `extrapolated` does.
+) -> tuple[Array, Array, Array, Array]:
+    """Return the differences extrapolated to step 0, as `extrapolated` does, and what a bend beside the point may add.
 
     Where even powers of the step leave a wide bar, all powers are eliminated, and then those of its square root: the
     function may have no further derivative at the point. Beside a kink such a limit is that of the other side, which
@@ -243,23 +252,29 @@ def _limit(
     The kink may also lie beside the point, nearer than any step that rounding resolves. Let the curvature jump by J at
     the distance e. A central difference is ``f'`` for h < e, and ``f' + J (h^2 + e^2) / 4h - J e / 2`` for h > e. The
     limit of the latter in all powers of h is ``f' - J e / 2``. No difference is nearer to it than ``J e / 2``, since
-    ``h^2 + e^2 >= 2 h e``. So the bar is widened by the distance of the ``nearest`` step that rounding resolves, unless
-    the limit is zero within rounding.
+    ``h^2 + e^2 >= 2 h e``. So the bar is widened by the distance of the ``nearest`` step that rounding resolves. Zero
+    within rounding keeps its bar: at a tip it is right. Beside one that distance is a doubt.
     """
-
-    def zero(value: Array, bar: Array) -> Array:
-        return np.asarray((np.abs(value) <= bar) & (bar <= ROUNDINGS * EPS * size))
-
     value, bar, last = extrapolated(d, bound, base=4)
+    doubt = np.zeros(value.shape)
     for base in _OTHER_BASES:
-        wide = ~((bar <= _WIDE_BAR * np.abs(value)) | zero(value, bar))
+        wide = ~((bar <= _WIDE_BAR * np.abs(value)) | _zero(value, bar, size))
         if not wide.any():
             break
         limit, half, at = extrapolated(d, bound, base)
-        half = half + np.where(zero(limit, half), 0.0, nearest(limit))
+        away, zero = nearest(limit), _zero(limit, half, size)
+        half = half + np.where(zero, 0.0, away)
         better = wide & (half < bar) & (beyond(limit, half) <= 0) & ~_leaves(d, bound, limit, half, at)
-        value, bar, last = (np.where(better, b, a) for a, b in zip((value, bar, last), (limit, half, at), strict=True))
-    return value, bar, last
+        found = limit, half, at, np.where(zero, away, 0.0)
+        value, bar, last, doubt = (
+            np.where(better, b, a) for a, b in zip((value, bar, last, doubt), found, strict=True)
+        )
+    return value, bar, last, doubt
+
+
+def _zero(value: Array, bar: Array, size: Array) -> Array:
+    """Return where a value is zero within a few roundings of functions of this size."""
+    return np.asarray((np.abs(value) <= bar) & (bar <= ROUNDINGS * EPS * size))
 
 
 def _leaves(d: Array, bound: Array, limit: Array, half: Array, last: Array) -> Array:

@@ -19,7 +19,7 @@ ROUNDINGS = 256.0
 _SAME_JUMP = 0.1
 EPS = float(np.finfo(np.float64).eps)
 #: Fields that scale with the derivative; arrays of shape ``(r,)``.
-_ARRAYS = ("derivative", "bar", "low", "high", "size")
+_ARRAYS = ("derivative", "bar", "doubt", "low", "high", "size")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Estimates:
     ----------
     derivative, bar
         The estimates and the bounds of their errors, shape ``(r,)``; ``nan`` where there is no estimate.
+    doubt
+        By how much more the derivative may differ if the function bends beside the point, nearer than any step that
+        rounding resolves, shape ``(r,)``. It refutes no result that lies so near.
     low, high
         At a kink the interval of the one-sided derivatives, widened by their bars, shape ``(r,)``; else ``nan``.
     size
@@ -43,6 +46,7 @@ class Estimates:
 
     derivative: Array
     bar: Array
+    doubt: Array
     low: Array
     high: Array
     size: Array
@@ -80,6 +84,7 @@ class Estimates:
         return Estimates(
             derivative=np.sum([p.derivative for p in parts], axis=0),
             bar=np.sum([p.bar for p in parts], axis=0),
+            doubt=np.sum([p.doubt for p in parts], axis=0),
             low=np.where(kinked, low, math.nan),
             high=np.where(kinked, high, math.nan),
             size=np.max([p.size for p in parts], axis=0),
@@ -97,7 +102,7 @@ class Estimates:
         """Return the estimates with `UNDETERMINED` where ``lost``, shape ``(r,)``."""
         arrays = {n: np.where(lost, math.nan, getattr(self, n)) for n in ("derivative", "bar", "low", "high")}
         verdicts = (Verdict.UNDETERMINED if x else v for v, x in zip(self.verdicts, lost, strict=True))
-        return Estimates(**arrays, size=self.size, step=self.step, verdicts=tuple(verdicts))
+        return replace(self, **arrays, verdicts=tuple(verdicts))
 
     def of_size(self, size: Array) -> Estimates:
         """Return the estimates with other sizes of the functions; with size 0 no derivative counts as `zero`."""
@@ -150,7 +155,8 @@ class Attempt:
     settled
         Whether the differences at the smallest steps agree with the estimate.
     doubted, refuted
-        Whether differences at much smaller steps contradict the estimate at all, and by more than 2 % of it.
+        Whether differences at much smaller steps contradict the estimate at all, and by more than 2 % of it. A zero
+        within rounding is in doubt too if they are not: the function may be much smaller there.
     """
 
     found: Estimates
@@ -167,8 +173,9 @@ def settle(attempts: Sequence[Attempt]) -> Estimates:
 
     Two decided attempts that exclude each other leave the derivative undetermined, with three exceptions:
 
-    * A function that has a narrow peak nearby misleads large steps, and much smaller steps refute them. Where small
-      steps settle on a derivative, these stand.
+    * A function that has a narrow peak nearby misleads large steps, and much smaller steps refute them. A function that
+      is large at the ends of large steps hides its slope in their rounding. Where small steps settle on a derivative,
+      these stand.
     * A function of values rounded to a grid, such as float32, is noisy at large steps and does not move at small
       ones. The small steps see one tread of a staircase: the large ones stand.
     * A function that oscillates fast looks noisy at large steps. Where small steps settle on a derivative, the noise
@@ -223,7 +230,7 @@ def _dropped(attempts: Sequence[Attempt], r: int) -> set[int]:
         coarse, fine = attempts[k], attempts[j]
         if not fine.factor < coarse.factor:
             continue
-        if coarse.noisy[r] or coarse.refuted[r]:
+        if coarse.noisy[r] or coarse.refuted[r] or (coarse.found.zero[r] and coarse.doubted[r]):
             structure = fine.settled[r] and not (fine.still[r] or fine.noisy[r] or fine.refuted[r])
             if structure and fine.found.decided[r]:
                 dropped.add(k)

@@ -128,6 +128,7 @@ def _estimates(value: Array, bar: Array, kink: tuple[Array, ...], size: Array, s
     return Estimates(
         derivative=np.where(good, value, math.nan),
         bar=np.where(good, bar, math.nan),
+        doubt=np.zeros(good.shape),
         low=np.where(corner, low, math.nan),
         high=np.where(corner, high, math.nan),
         size=size,

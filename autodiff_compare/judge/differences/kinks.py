@@ -24,6 +24,8 @@ from autodiff_compare.judge.differences.ladder import Samples
 from autodiff_compare.problems import Array
 
 _EPS = float(np.finfo(np.float64).eps)
+#: Steps over which the power of an even part is measured, and by how much one differs from that of a smooth function.
+_TIP_STEPS, _TIP_POWER = 4, 0.06
 
 
 def kinked(s: Samples) -> Array:
@@ -45,6 +47,30 @@ def kinked(s: Samples) -> Array:
     found: Array = np.take_along_axis(three, np.maximum(last - 2, 0)[None], axis=0)[0]
     real: Array = found & resolved.any(axis=0) & (last >= 2)
     return real
+
+
+def beside(s: Samples) -> Array:
+    """Return the largest slope that a tip beside the point may have at it, shape ``(r,)``; 0 where there is none.
+
+    Central differences of ``|x - c|^p`` nearly vanish at all steps beyond ``x - c``, as those at c do. The tip shows in
+    ``S(h)/h``, which is ``2 h^(p - 1)`` there: an odd power where f is smooth, any other one at a tip. The slope at x
+    is at most that at the smallest step that rounding resolves, ``p h^(p - 1)``.
+    """
+    h = s.steps[:, None]
+    even = np.abs(s.values[:, 0] - 2 * s.center + s.values[:, 1]) / h
+    bound = np.maximum(s.eps * (s.sizes.sum(axis=1) + 2 * s.center_size), 8 * s.sigma) / h
+    resolved = even > 8 * bound
+    last = resolved.shape[0] - 1 - np.argmax(np.flip(resolved, 0), axis=0)
+    first = np.maximum(last - _TIP_STEPS, 0)
+    least, larger = (np.take_along_axis(even, k[None], axis=0)[0] for k in (last, first))
+    with np.errstate(all="ignore"):
+        power = np.log2(larger / least) / _TIP_STEPS
+        smooth = np.abs(power - np.maximum(2 * np.round((power - 1) / 2) + 1, 1)) <= _TIP_POWER
+        # A tip beyond the smallest steps is not beside the point: there rounding would resolve it.
+        below = np.arange(len(h))[:, None] - last
+        absent = ((below > 0) & (16 * bound < least * 2.0 ** (-power * below))).any(axis=0)
+    seen = resolved.any(axis=0) & (last >= _TIP_STEPS) & ~absent
+    return np.asarray(np.where(seen & ~smooth, 2 * least, 0.0), dtype=np.float64)
 
 
 def one_sided(s: Samples, at: Array) -> tuple[Array, Array]:

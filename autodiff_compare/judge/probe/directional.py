@@ -147,6 +147,7 @@ class DirectionalProbe:
         found = Estimates(
             derivative=np.array([q.derivative.mean(), width * norm]),
             bar=np.array([q.bar.mean(), width * float(np.linalg.norm(q.bar))]),
+            doubt=np.array([q.doubt.mean(), width * float(np.linalg.norm(q.doubt))]),
             low=nan,
             high=nan,
             size=np.full(2, q.size.max()),

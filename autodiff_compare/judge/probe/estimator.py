@@ -190,9 +190,11 @@ class Estimator:
 
         d, bar = gradient.derivative, gradient.bar
         middle = update(d)
-        ends = np.abs(np.stack([update(d - bar), update(d + bar)]) - middle)
+        ends, far = (
+            np.abs(np.stack([update(d - w), update(d + w)]) - middle).max(axis=0) for w in (bar, gradient.doubt)
+        )
         return replace(
-            gradient, derivative=middle, bar=ends.max(axis=0), low=update(gradient.high), high=update(gradient.low)
+            gradient, derivative=middle, bar=ends, doubt=far, low=update(gradient.high), high=update(gradient.low)
         )
 
     @functools.cached_property

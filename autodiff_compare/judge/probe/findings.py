@@ -5,7 +5,8 @@ the result. Two conditions make a pass mean something:
 
 * The difference is known: three bars are at most 1e-3 of it, or it is zero within a few roundings of the function, or
   its bar is of the order of the rounding of the result. Else the observation is ``inconclusive``. It may still refute
-  a result if one bar is at most 1e-3 of the difference.
+  a result if one bar is at most 1e-3 of the difference. A result that is right if the function bends beside the point,
+  nearer than any step that rounding resolves, is not refuted.
 * The slack is at most 1e-3 of the largest observation, or the derivative is zero. Else rounding alone explains
   anything, and the observation is ``inconclusive``.
 """
@@ -157,6 +158,7 @@ class Judged:
         with np.errstate(all="ignore"):
             known = self.known | (3 * self.found.bar <= _SLACKS * self.slack)
             clear = known | (self.found.bar <= MEANINGFUL * np.abs(self.found.derivative))
+            clear &= ~(self.error <= self.tolerance + self.found.doubt)
             meant = (self.slack <= self.part * self.scale) | (np.abs(self.found.derivative) <= 3 * self.found.bar)
             meant &= np.isfinite(self.slack)
             within = self.error <= self.tolerance

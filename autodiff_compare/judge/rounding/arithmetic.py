@@ -17,7 +17,8 @@ Which results are perturbed, and by how much:
 *Selections.* A comparison, index, maximum, sort, reshape or change of sign does not round, and is left alone.
 
 *Exact results.* If an arithmetic result and its operands need at most half of the digits, as whole numbers do, nothing
-was rounded. Such results stay, so that a kink at a whole number stays a kink.
+was rounded, unless a sum has absorbed one of its terms. Such results stay, so that a kink at a whole number stays a
+kink.
 
 *Ties.* ``u`` is a function of the value, drawn anew for each operation: equal entries of an array are rounded equally,
 as they are in reality. Ties of a maximum and symmetric matrices survive. Within a sum, ``u`` depends on the place of a
@@ -196,7 +197,10 @@ class RoundingTrace(Trace):
             kept = self.few_digits(value)
             kept = kept if np.any(kept) else False
         if kept is not False:
-            kept = self._exact(kept, _operands(node), not several)
+            operands = _operands(node)
+            kept = self._exact(kept, operands, not several)
+            if name in ("add", "subtract"):
+                kept = _some(kept & np.logical_not(_absorbed(name, value, *operands)))
             if kept is True:
                 return value
         found = self.rounded(*self._summed(name, node, _operands(node))) if several else self.rounded(value)
@@ -208,7 +212,7 @@ class RoundingTrace(Trace):
             if is_inexact(operand):
                 few = operand.dtype.kind == "f" and self.few_digits(operand)
                 kept = kept & (few if entrywise else bool(np.all(few)))
-        return True if np.all(kept) else kept if np.any(kept) else False
+        return _some(kept)
 
     def _summed(self, name: str, node: Node, operands: list[Any]) -> tuple[Any, float]:
         """Return a result of perturbed operands, and the factor of its own rounding."""
@@ -233,6 +237,18 @@ class RoundingTrace(Trace):
             # The logarithm of a sum that is off by a factor 1 + d is off by d, however small it is itself.
             value = value + (whole * self.eps) * (self._random.random(np.shape(value)) - 0.5)
         return value, whole
+
+
+def _some(kept: Any) -> Any:
+    """Return True for all entries, False for none, else an array."""
+    return True if np.all(kept) else kept if np.any(kept) else False
+
+
+def _absorbed(name: str, value: Any, a: Any, b: Any) -> Any:
+    """Return where a sum or difference of two is one of them though the other is not zero: all its digits are lost."""
+    return (np.equal(value, a) & np.not_equal(b, 0)) | (
+        np.equal(value, b if name == "add" else np.negative(b)) & np.not_equal(a, 0)
+    )
 
 
 _1, _31 = np.uint64(1), np.uint64(31)
