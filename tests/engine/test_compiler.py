@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import sys
 import threading
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 
 from autodiff_compare.backends import load
 from autodiff_compare.backends.interface import Unsupported
-from autodiff_compare.backends.numpy_autodiff import checkpoint, custom_rule, grad, hvp, stop_gradient
+from autodiff_compare.backends.numpy_autodiff import checkpoint, custom_rule, grad, hvp, loops, stop_gradient
 from autodiff_compare.backends.numpy_autodiff.compiler import ALL_REWRITES, Compiled, CompileError, compile
 from autodiff_compare.backends.numpy_autodiff.compiler.compiled import MOST_FORMS
 from autodiff_compare.vocabulary import Operator
@@ -391,6 +394,16 @@ def test_no_more_than_so_many_ways_are_compiled() -> None:
         x = np.repeat([float(k >> bit & 1) for bit in range(5)], 2) + 0.0
         assert_equal(made(x, np.float64(0.0)), np.zeros(10))
     assert made.traces == 8
+
+
+@pytest.mark.parametrize("write", [compile, partial(loops.compile, build="python")])
+def test_a_copy_traces_for_itself(write: Function) -> None:
+    x = POINT.copy()
+    made = write(rosenbrock, x, operator="gradient")
+    for again in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made), copy.copy(made)):
+        assert (again.traces, made.traces) == (0, 1)
+        assert np.array_equal(again(x), made(x))
+        assert again.source == made.source
 
 
 def test_constants_alone() -> None:

@@ -67,6 +67,7 @@ DROPS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "tolist": (lambda x: x.tolist(), r"list\(x\)"),
     "tobytes": (lambda x: x.tobytes(), "the array itself"),
     "asarray": (np.asarray, r"np\.stack"),
+    "class of a view": (lambda x: x.view(np.ndarray) + x.view(type=np.ndarray), r"np\.stack"),
     "array of a list": (lambda x: np.array([x, 2 * x]), r"np\.stack"),
     "sum of a list": (lambda x: np.sum([x, 2 * x]), r"np\.stack"),
     "max of a list": (lambda x: np.max([x, 1.0]), r"np\.stack"),

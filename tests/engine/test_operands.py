@@ -181,8 +181,13 @@ def test_a_converted_operand_is_kept_as_it_was() -> None:
 
 
 def test_variables_as_entries_of_a_series() -> None:
-    """A Series of objects computes with each of them."""
-    np.testing.assert_array_equal(grad(lambda x: np.sum(pd.Series([x[0], x[1]]) ** 2))(X), [2.0, 4.0, 0.0])
+    """A Series of objects computes with each of them. That of pandas 2.2 makes arrays of them first."""
+    together = grad(lambda x: np.sum(pd.Series([x[0], x[1]]) ** 2))
+    if pd.__version__.startswith("2.2."):
+        with pytest.raises(TypeError, match="would drop its derivative"):
+            together(X)
+    else:
+        np.testing.assert_array_equal(together(X), [2.0, 4.0, 0.0])
     assert grad(lambda x: np.sum(pd.Series(C).map(lambda c: c * x)))(2.0) == 6.0
     np.testing.assert_array_equal(grad(lambda x: np.sum(pd.Series(C).mul(x)))(X), C)
     for leave in (pd.Series, pd.Series(C).dot, pd.DataFrame(np.eye(3)).mul, lambda x: pd.DataFrame({"a": x})):

@@ -470,8 +470,10 @@ def test_a_gradient_takes_few_calls_and_arrays(f: Any, x: Any, calls: int, array
     for _ in range(2):
         slopes(x)
     made, allocated = work(lambda: slopes(x))
+    # NumPy 2.2 copies what it adds up into a buffer.
+    _, buffered = work(lambda: np.add.reduce(x, axis=None))
     assert made <= calls
-    assert allocated <= arrays * x.nbytes
+    assert allocated - buffered <= arrays * x.nbytes
 
 
 def test_ones_are_views_of_one_array() -> None:

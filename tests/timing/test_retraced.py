@@ -51,9 +51,9 @@ RETRACING = {"jax:eager": by_jax, "tensorflow:eager": by_tensorflow, "torch:comp
 
 def worker_on(spec: str, f: Callable[..., Any], operator: str = "value") -> tuple[Worker, int]:
     """Return a calibrated worker with the function as its cell, and the calls of a block."""
-    problem = with_operators(problem_of("mine", None, {spec: f}, {"INPUTS": (np.arange(1.0, 5.0),)}, "test"))
     worker = Worker(spec)
     worker.backend = opened(spec)
+    problem = with_operators(problem_of("mine", None, {spec: f}, {"INPUTS": (np.arange(1.0, 5.0),)}, "test"))
     worker.cells = CellWorker(worker.backend)
     worker.problems = {("mine", "mine"): problem}
     worker.cell("mine", "mine", problem.size_names[0], "float64", operator, 0)

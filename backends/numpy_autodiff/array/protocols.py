@@ -45,6 +45,10 @@ def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+def _is_array_class(x: Any) -> bool:
+    return isinstance(x, type) and issubclass(x, np.ndarray)
+
+
 def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
     """Reject the conversion to an array, which NumPy asks each entry of a list for, and other libraries ask for."""
     if isinstance(found := primal(self), Node) and self.dtype.kind not in "fc":
@@ -201,7 +205,9 @@ class ArrayMembers(Node):
         return shapes.astype(self, dtype, copy=copy)
 
     def view(self, dtype: Any = None, type: Any = None) -> Any:
-        """Return the variable itself; its bytes cannot be read as another dtype."""
+        """Return the variable itself; its bytes cannot be read as another dtype, nor itself as a class of arrays."""
+        if _is_array_class(dtype) or _is_array_class(type):
+            _array_refused(self)
         if (dtype is not None and np.dtype(dtype) != self.dtype) or type is not None:
             raise TypeError(f"got x.view({dtype!r}) of a variable, expected its own dtype {self.dtype}: use astype")
         return self

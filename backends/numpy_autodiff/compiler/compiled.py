@@ -92,7 +92,8 @@ class Compiled:
     Notes
     -----
     The code of the first form is kept, and that of the `MOST_FORMS` others that were used last. A form that was dropped
-    is traced again. Arguments are not kept, except constants, which are part of the code.
+    is traced again. Arguments are not kept, except constants, which are part of the code. Threads may share it; a copy
+    or a pickle holds the function and the options, and no code.
     """
 
     def __init__(
@@ -118,6 +119,10 @@ class Compiled:
         #: The function that calls enter: the first specialisation if all arguments are arrays, else the search.
         self.entry: Function = self._search
         self._arity = -1
+
+    def __reduce__(self) -> Any:
+        """Return what makes it again, for copies and other processes: they trace for themselves."""
+        return Compiled, (self._f, self._operator, self._argnums, self._style)
 
     def __call__(self, *args: Any) -> Any:
         """Compute as the eager operator does."""
@@ -291,7 +296,8 @@ def compile(
     examples
         Arguments (and directions, see below) of the shapes and dtypes to trace now. With none, the first call traces.
         Their floating and complex numbers vary from call to call; integers, booleans and all else are
-        constants, for which another value traces again.
+        constants, for which another value traces again. A ``float`` of Python counts as a `numpy.float64`, which makes
+        float64 of float32: among float32 arrays, pass a `numpy.float32`.
     argnums
         Position of the differentiated argument, or positions.
     operator

@@ -24,6 +24,7 @@ def loops_0(x0, v0):
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -78,16 +79,15 @@ def compile(
         argnums=argnums,
         operator=operator,
         rewrites=_REWRITES,
-        write=_writer(BUILDERS[build]),
+        write=functools.partial(_write, BUILDERS[build]),
         fewest_saved=_FEWEST_SAVED,
     )
 
 
-def _writer(build: Build) -> Callable[..., Source]:
-    def write(graph: Graph, operator: str, inputs: Sequence[Any], _rewrites: frozenset[str], _first: bool) -> Source:
-        return emit(graph, operator, inputs, build)
-
-    return write
+def _write(
+    build: Build, graph: Graph, operator: str, inputs: Sequence[Any], _rewrites: frozenset[str], _first: bool
+) -> Source:
+    return emit(graph, operator, inputs, build)
 
 
 __all__ = ["compile"]

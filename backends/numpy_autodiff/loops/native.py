@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import os
@@ -63,7 +64,20 @@ def cached(text: str, name: str, parameters: Sequence[str], results: Sequence[st
     vars(module)["kernel"] = _intrinsic(text, parameters, results)
     sys.modules[path.stem] = module
     exec(compile(call, str(path), "exec"), vars(module))
-    return _entry(vars(module)[name], parameters, cache=True)
+    try:
+        return _entry(vars(module)[name], parameters, cache=True)
+    except Exception:
+        # The disk is full, or a file was cut short when the machine stopped: numba would fail on it for ever.
+        _forget(path)
+        return compiled(text, name, parameters, results)
+
+
+def _forget(path: pathlib.Path) -> None:
+    """Remove the machine code of a source, so that the next process writes it anew: the index before what it names."""
+    with contextlib.suppress(OSError):
+        for end in ("nbi", "nbc"):
+            for file in (path.parent / "__pycache__").glob(f"{path.stem}.*.{end}"):
+                file.unlink(missing_ok=True)
 
 
 def cache_folder() -> pathlib.Path:
