@@ -223,6 +223,11 @@ LONG: Mapping[str, float] = {
     "documents/test_readme.py": 20,
     "fuzzing/test_faults.py": 20,
     "process/test_environment.py": 20,
+    "report/test_two_machines.py": 10,
+    "fuzzing/test_searched.py": 9,
+    "timing/test_retraced.py": 6,
+    "cli/test_explain.py": 5,
+    "cluster/test_local.py": 4,
 }
 #: Processor seconds that a test is taken to need.
 _SHORT = 0.1

@@ -151,7 +151,7 @@ def expected_value(name: str, dtype: str) -> float | None:
 
 def numpy_function(case: Case) -> Any:
     """Return the function of a case on plain NumPy."""
-    return eval(f"lambda {', '.join(case.names)}: {case.f}", {"xp": _PLAIN})
+    return eval(f"lambda {', '.join(case.names)}: {case.f}", {"xp": _plain()})
 
 
 def _names(expressions: Iterable[str]) -> set[str]:
@@ -164,6 +164,7 @@ def _names(expressions: Iterable[str]) -> set[str]:
     }
 
 
+@functools.cache
 def _plain() -> SimpleNamespace:
     """Return a namespace with the names that cases use, from NumPy and the definitions."""
     used = _names(case.f for case in CASES.values())
@@ -171,9 +172,6 @@ def _plain() -> SimpleNamespace:
     found |= DEFINITIONS
     found["sort"] = lambda x, descending=False: np.flip(np.sort(x)) if descending else np.sort(x)
     return SimpleNamespace(**found)
-
-
-_PLAIN = _plain()
 
 
 def _same_value(case: Case, seen: Observation, expected: float | None, dtype: str) -> bool:

@@ -29,7 +29,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 #: Fewest sizes of a fit: one more than the parameters of the model.
 FEWEST = 4
@@ -100,6 +99,8 @@ def growth(sizes: Sequence[float], seconds: Sequence[float], low: Sequence[float
         return Growth(math.nan, math.nan, math.nan, math.nan, *ends, len(n))
     shares, residues = _profile(n / n.max(), np.log(t))
     best = int(np.argmin(residues))
+    from scipy.special import stdtrit  # here: every command imports this file, and SciPy takes as long as NumPy
+
     freedom = len(n) - 3
     quantile = float(stdtrit(freedom, 0.975))
     variance = max(float(residues[best]) / freedom, _measured_variance(low, high))

@@ -140,10 +140,14 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None
     return np.fft.rfftfreq(n, d, device=device).astype(dtype or np.float64)
 
 
+#: Submodules of NumPy that compute nothing. Asking for them imports them, with as many modules as all the rest.
+_TOOLS = frozenset({"f2py", "testing"})
+
+
 def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
     found: dict[str, Any] = {}
     for name in dir(module):
-        if name.startswith("_"):
+        if name.startswith("_") or name in _TOOLS:
             continue
         value = getattr(module, name)
         try:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape  # xml.sax.saxutils imports urllib and all that it needs for the network
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.tools.graph_text import argument, form, recorded
@@ -107,8 +107,9 @@ def _svg(boxes: Mapping[str, Box], title: str) -> str:
     curves = [_curve(centres[a], boxes[a], centres[name], box) for name, box in boxes.items() for a in box.arguments]
     shapes = [_shape(name, box, *centres[name]) for name, box in boxes.items()]
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(title)}>'
-    return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>{_STYLE}</style>", *curves, *shapes, "</svg>"])
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(title)}">'
+    told = f"<title>{escape(title, quote=False)}</title>"
+    return "\n".join([head, told, f"<style>{_STYLE}</style>", *curves, *shapes, "</svg>"])
 
 
 def _rows(boxes: Mapping[str, Box]) -> list[list[str]]:
@@ -159,5 +160,6 @@ def _shape(name: str, box: Box, x: float, y: float) -> str:
     rounded = box.height / 2 if box.kind == "input" else 3
     rectangle = f'<rect {corner} width="{box.width:.1f}" height="{box.height:.1f}" rx="{rounded:.1f}"/>'
     top = y - box.height / 2 + _PADDING + 0.75 * _LINE
-    text = [f'<text x="{x:.1f}" y="{top + i * _LINE:.1f}">{escape(line)}</text>' for i, line in enumerate(box.lines)]
-    return f'<g id={quoteattr(name)} class="{box.kind}">{rectangle}{"".join(text)}</g>'
+    lines = [escape(line, quote=False) for line in box.lines]
+    text = [f'<text x="{x:.1f}" y="{top + i * _LINE:.1f}">{line}</text>' for i, line in enumerate(lines)]
+    return f'<g id="{escape(name)}" class="{box.kind}">{rectangle}{"".join(text)}</g>'
