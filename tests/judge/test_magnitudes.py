@@ -40,20 +40,24 @@ class Saturating:
         return np.array([self(self.p + 1j * unit).imag / unit.sum() for unit in units])
 
 
-def judged(f: Saturating) -> tuple[Any, Status]:
-    """Return the comparisons of the right gradient, and the status of one that is off in one entry."""
+def judged(f: Saturating, *, both: bool = True) -> tuple[Any, Status | None]:
+    """Return the comparisons of the right gradient; for ``both``, also the status of one that is off in one entry."""
     judge, right = Judge(case_at(f, f.p), NUMERICAL), f.gradient
     wrong = right * np.where(np.arange(4) == f.entry, 1 + ERROR, 1.0)
     assert right[f.entry] != 0
     # The differences are computed once, for both.
-    return judge((right,)), overall(judge((wrong,)))[0]
+    return judge((right,)), overall(judge((wrong,)))[0] if both else None
 
 
-def verdicts(s: int, functions: int) -> tuple[list[int], list[int], list[int]]:
-    """Return the seeds of false rejections, of false confirmations, and of gradients that are not decided."""
+def verdicts(s: int, functions: int, every: int = 1) -> tuple[list[int], list[int], list[int]]:
+    """Return the seeds of false rejections, of false confirmations, and of gradients that are not decided.
+
+    An error is judged of one function in ``every``: its rounding is measured better and better before it is refuted,
+    which takes four times as long as to find the gradient right.
+    """
     refused, certified, open_ = [], [], []
     for seed in range(functions):
-        right, status = judged(Saturating(s, seed))
+        right, status = judged(Saturating(s, seed), both=seed % every == 0)
         if overall(right)[0] != Status.OK:
             refuted = any(c.verdict in (Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE) for c in right)
             (refused if refuted else open_).append(seed)
@@ -70,7 +74,7 @@ def test_no_verdict_is_false_at_any_spread(s: int) -> None:
 
 @pytest.mark.parametrize("s", range(7))
 def test_nineteen_of_twenty_gradients_are_decided_at_any_spread(s: int) -> None:
-    refused, certified, open_ = verdicts(s, ALL)
+    refused, certified, open_ = verdicts(s, ALL, every=2)
     assert (refused, certified) == ([], [])
     assert len(open_) <= ALL // 20, open_
 
