@@ -63,7 +63,7 @@ clean:
 # Everything comes from pyproject.toml and constraints.txt; a change of either installs again.
 $(VENV)/.compared: pyproject.toml constraints.txt
 	@echo 'Installing NumPy, PyTorch, TensorFlow, JAX and what draws reports into $(VENV), and nothing outside of it.'
-	@echo 'On Linux: 3.6 GB to download. With a PyTorch without CUDA (docs/install.md): 1.0 GB, and 3.9 GB on disk.'
+	@echo 'On Linux: 3.5 GB to download. With a PyTorch without CUDA (docs/install.md): 1.0 GB, and 3.9 GB on disk.'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --constraint constraints.txt --editable '.[$(COMPARED)]'
 	touch $@

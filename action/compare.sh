@@ -62,6 +62,9 @@ quoted() {
 } > "$place/whole.md"
 # A character may be cut in the middle; iconv drops the rest of it.
 head -c "$longest" "$place/whole.md" | iconv -c -f UTF-8 -t UTF-8 > "$place/summary.md"
+if (($(wc -c < "$place/whole.md") > longest)); then
+  printf '\n</details>\n\nCut here, at %s bytes: GitHub rejects longer comments.\n' "$longest" >> "$place/summary.md"
+fi
 
 cat "$place/summary.md" >> "$GITHUB_STEP_SUMMARY"
 {

@@ -121,6 +121,8 @@ def _unknown(name: str) -> str:
     if path.is_dir() or path.is_file():
         kind = "folder" if path.is_dir() else "file"
         return f"{kind} {name!r}, expected the name of a problem (compare.py list)"
+    if path.with_suffix(".py").is_file():
+        return f"problem {name!r}, did you mean ./{path.with_suffix('.py')}? Expected one that compare.py list shows"
     if "," in name:
         return f"problem {name!r}, expected one name (several are separated by spaces)"
     close = difflib.get_close_matches(name, available())

@@ -22,7 +22,7 @@ from autodiff_compare.results import tables
 from autodiff_compare.results.frames import tidy
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.rows import TABLES
-from autodiff_compare.summary.recommendation import recommendation
+from autodiff_compare.summary.recommendation import RecommendError, recommendation
 from autodiff_compare.summary.run import sentence, summary
 from autodiff_compare.summary.terminal import WIDTH
 
@@ -197,8 +197,13 @@ class Tables(Mapping[str, "pd.DataFrame"]):
         ValueError
             If ``calls`` or ``n`` is not a whole number from 1.
         """
+        calls = whole("calls", calls, 1)
+        numbers = self.cells["n"].dropna().unique().tolist()
+        if n is None and len(numbers) > 1 and self.cells["problem"].nunique() == 1:
+            choices = ", ".join(str(int(number)) for number in numbers)
+            raise RecommendError(f"got tables with more than one size, expected n= one of: {choices}")
         size = None if n is None else self._size(whole("n", n, 1))
-        return Advice(recommendation(self._stored, None, whole("calls", calls, 1), operator, size))
+        return Advice(recommendation(self._stored, None, calls, operator, size))
 
     def _size(self, n: int) -> str:
         """Return the name of the size with a number; another name is left to the message of a recommendation."""

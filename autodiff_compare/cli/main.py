@@ -24,6 +24,8 @@ from autodiff_compare.results.formatting import printable
 
 #: Errors of a standard output that is closed, full or gone.
 _OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO})
+#: Errors of a path that the system does not let a program look at.
+_PATHS = frozenset({errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP})
 #: Former name of a verb -> its name. Kept out of the parser, so that neither --help nor a shell's completion offers it.
 _FORMER_NAMES = {"tax": "overhead"}
 
@@ -119,6 +121,9 @@ def _ended(verb: Callable[..., int], options: argparse.Namespace) -> int:
         if isinstance(error, StoreError):
             complain(str(error))
             return FAILED
+        if error.errno in _PATHS and error.filename is not None:
+            complain(printable(f"cannot use the path {str(error.filename)!r}: {error.strerror}"))
+            return USAGE
         if error.errno not in _OUTPUT:
             return _defect()
         return _unwritable(error)

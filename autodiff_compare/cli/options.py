@@ -301,8 +301,8 @@ def add_on(parser: argparse.ArgumentParser) -> None:
         "--on",
         type=values.engine,
         metavar="ENGINE",
-        help=f"carry out units of the work elsewhere: {values.ENGINES} (docs/cluster.md; default: on this machine, one "
-        "after the other)",
+        help=f"compute each unit, a problem at one size and dtype, elsewhere: {values.ENGINES} (docs/cluster.md; "
+        "default: on this machine, one after the other)",
     )
     parser.add_argument(
         "--slurm-args",

@@ -34,7 +34,7 @@ from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import cast, rounded
 from autodiff_compare.problems import Descent, Problem, ProblemError
 from autodiff_compare.studies.changes import descent_of
-from autodiff_compare.studies.trace import Trace
+from autodiff_compare.studies.trace import NO_STOP_RULE, Trace
 from autodiff_compare.studies.updates import DescentRun, End, Log, adapt, by_hand, minimiser, optimise
 
 #: Updates made before the clock starts: the first one of an optimizer has no state yet, and is compiled by itself.
@@ -162,5 +162,5 @@ def _reason(end: End, stop: float | None) -> str:
     if not math.isfinite(end.loss):
         return f"the loss is {end.loss} after {end.iterations} updates: take a smaller learning rate"
     if stop is None:
-        return f"no stop rule: made its {end.iterations} updates"
+        return f"{NO_STOP_RULE}: made its {end.iterations} updates"
     return f"loss {end.loss:.3g} after {end.iterations} updates, expected at most {stop:g}"

@@ -38,6 +38,10 @@ class Step:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: First words of the message of a descent that has no stop rule.
+NO_STOP_RULE = "no stop rule"
+
+
 @dataclass(frozen=True)
 class Trace:
     """The record of a finished descent.

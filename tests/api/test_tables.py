@@ -69,7 +69,7 @@ def test_one_size_of_several_is_chosen_by_its_number(tmp_path: pathlib.Path) -> 
     cells = [{**EAGER, "size": f"n={n}"} for n in (10, 100)]
     tables = Tables(run(tmp_path, *cells), None)
     assert tables.recommend(10, n=100).best == "torch"
-    with pytest.raises(ValueError, match="got a run with more than one size, expected one of: n=10, n=100"):
+    with pytest.raises(ValueError, match="got tables with more than one size, expected n= one of: 10, 100"):
         tables.recommend(10)
     with pytest.raises(ValueError, match="got size 'n=7', expected one of: n=10, n=100"):
         tables.recommend(10, n=7)

@@ -68,6 +68,7 @@ QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backe
         (["run", "-b", "jax:eagr"], "did you mean eager?"),
         (["show", "latest~99"], "got latest~99, expected one of the runs in"),
         (["descend", "sphere"], "sphere"),
+        *[([*words, 300 * "x"], "cannot use the path 'xxx") for words in (["run"], ["run", "-b"], ["show"], ["list"])],
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_2(args: list[str], words: str) -> None:
@@ -93,6 +94,13 @@ def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path
     done = called("run", str(tmp_path / "mine.py"), "--out", str(tmp_path / "out"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert words in done.stderr
+
+
+def test_a_file_named_without_its_ending_is_suggested(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    done = executed("run", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "got problem 'mine', did you mean ./mine.py? Expected one that" in done.stderr
 
 
 def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:

@@ -144,7 +144,8 @@ def test_a_case_is_explained() -> None:
     [
         (["kink"], "expected a family: kinks"),
         (["./mine.py"], "got './mine.py', expected families or cases of the atlas"),
-        (["--explain", "kinks"], "got 'kinks', expected a case"),
+        (["--explain", "kinks"], "got 'kinks', a family, expected a case: abs, "),
+        (["--explain", "nosuchcase"], "got 'nosuchcase', expected a case: --explain FAMILY lists those of kinks, ties"),
         (["kinks", "-b", "nosuch"], "got backend 'nosuch'"),
         (["kinks", "--dtype", "float8"], "got dtype 'float8'"),
     ],

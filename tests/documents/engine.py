@@ -24,6 +24,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ from autodiff_compare import problems
 from autodiff_compare.report.page import style
 from autodiff_compare.results.formatting import count
 from autodiff_compare.results.formatting import seconds as duration
+from autodiff_compare.results.formatting import size as byte_count
 from autodiff_compare.results.ratios import in_words, ratios
 from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.tables import read, rows_from
@@ -126,9 +128,6 @@ class Row:
         return PROGRAMS[self.problem][1](self.n)
 
 
-_MARK = ("color", "marker", "fillstyle")
-
-
 def rows(folders: Iterable[pathlib.Path], sizes: Mapping[tuple[str, str], int]) -> list[Row]:
     """Return the rows of the tables, in the order of `PROGRAMS`."""
     found = []
@@ -174,8 +173,10 @@ def _time(seconds: float) -> str:
 
 
 def _heading(spec: str) -> str:
-    if spec.endswith(".py"):
-        return pathlib.Path(spec).stem.replace("_", " ")
+    if pathlib.Path(spec).stem == pathlib.Path(BY_NUMBA).stem:
+        return "numba by hand"
+    if spec == "manual":
+        return "by hand"
     return f"`{spec}`" if spec.startswith("numpy") else spec
 
 
@@ -195,10 +196,11 @@ def limits_table(found: Sequence[Row], machine: Mapping[str, Any]) -> str:
         lines.append([row.name, duration(limit), why, *entries])
     beaten = [f"{row.name} on {spec}" for row, limit in bounds for spec in specs if _beats(row, spec, limit)]
     waited, timed = sum(row.contended for row in found), sum(len(row.seconds) for row in found)
-    note = f"\n{waited} of {timed} cells were timed while other programs had the processor.\n" if waited else ""
+    notes = [f"{waited} of {timed} cells were timed while other programs had the processor."] if waited else []
     if beaten:
-        note += f"\nFaster than a limit, which is none then: {', '.join(beaten)}.\n"
-    return _table(["program", "limit", "set by", *map(_heading, specs)], lines) + note
+        notes.append(f"Faster than the limit, which was measured too high then: {', '.join(beaten)}.")
+    table = _table(["program", "limit", "set by", *map(_heading, specs)], lines)
+    return table + "".join(f"\n{textwrap.fill(note, 120)}\n" for note in notes)
 
 
 def _beats(row: Row, spec: str, limit: float) -> bool:
@@ -213,44 +215,46 @@ def machine_table(machine: Mapping[str, Any]) -> str:
         ["operations that wait for one another", f"{machine['latency'] * 1e9:.3g} ns each"],
     ]
     for size, speed in machine["bandwidth"].items():
-        lines.append([f"copies within {int(size) // 1024} KiB", f"{speed / 1e9:.3g} GB/s"])
+        lines.append([f"copies within {byte_count(int(size))}", f"{speed / 1e9:.3g} GB/s"])
     return _table(["measured", "on one thread"], lines)
+
+
+def _look(spec: str, style_of: style.LineStyle) -> dict[str, str]:
+    """Return the marker of a backend, hollow for a variant."""
+    return {"color": style_of.colour, "marker": style_of.marker, "fillstyle": "none" if ":" in spec else "full"}
 
 
 def draw_roofline(found: Sequence[Row], machine: Mapping[str, Any], path: pathlib.Path) -> None:
     """Draw operations a second against operations a byte, below the roofs of memory, cache and arithmetic."""
     specs = _backends(found)
-    looks = style.backend_styles(specs)
+    looks = {spec: _look(spec, look) for spec, look in style.backend_styles(specs).items()}
+    looks["manual"] = {"color": style.INK, "marker": "_", "fillstyle": "full"}
     speeds = machine["bandwidth"]
     roofs = {"memory": speeds[max(speeds, key=int)], "cache": max(speeds.values())}
     intensity = [row.work.operations / row.work.bytes for row in found]
     with style.drawing():
         figure, (axes,) = style.canvas(
             "Roofline of the suite engine, float64, one thread",
-            looks,
             about="value and gradient; lines: the measured limits of arithmetic, cache and memory",
             panel=(6.4, 3.6),
-            handles={"by hand": Line2D([], [], color=style.INK, marker="_", linestyle="none")},
+            handles={_heading(s).strip("`"): Line2D([], [], linestyle="none", **look) for s, look in looks.items()},
         )
         low, high = min(intensity) / 2, max(intensity) * 2
         for name, speed in roofs.items():
             bend = machine["flops"] / speed
             xs = [low, *([bend] if low < bend < high else []), high]
             axes.plot(xs, [min(x * speed, machine["flops"]) / 1e9 for x in xs], color=style.SOFT, linewidth=1)
-            axes.annotate(name, (low, low * speed / 1e9), fontsize=8, color=style.SOFT, va="bottom")
+            # In parallel above its line.
+            rise = {"rotation": math.degrees(math.atan(speed / 1e9)), "transform_rotates_text": True}
+            place = {"va": "bottom", "rotation_mode": "anchor"}
+            axes.text(low, low * speed / 1e9, f" {name}", fontsize=8, color=style.SOFT, **place, **rise)
         rates = [machine["flops"] / 1e9]
         for spec in ("manual", *specs):
             timed = [(x, row) for x, row in zip(intensity, found, strict=True) if spec in row.seconds]
             points = [(x, row.work.operations / row.seconds[spec] / 1e9) for x, row in timed]
             rates += [y for _, y in points]
-            look = looks.get(spec)
-            marks = (
-                (style.INK, "_", "full")
-                if look is None
-                else (look.colour, look.marker, "none" if ":" in spec else "full")
-            )
             if points:
-                axes.plot(*zip(*points, strict=True), linestyle="none", **dict(zip(_MARK, marks, strict=True)))
+                axes.plot(*zip(*points, strict=True), linestyle="none", **looks[spec])
         style.log_axis(axes.xaxis, [low, high], lambda x: f"{x:g}")
         style.log_axis(axes.yaxis, [*rates], lambda x: f"{x:g}")
         axes.set_xlabel("operations a byte")

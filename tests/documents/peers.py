@@ -92,7 +92,7 @@ def descents(folders: list[pathlib.Path], backends: list[str]) -> str:
 
 def draw(backends: list[str], found: dict[str, dict[str, float]]) -> None:
     """Draw the time of each row on each backend."""
-    looks = style.backend_styles(backends)
+    looks = style.backend_styles([spec.partition("@")[0] for spec in backends])
     with style.drawing():
         figure, (axes,) = style.canvas(
             "The classic suite in five systems, float64, one thread",
@@ -101,8 +101,8 @@ def draw(backends: list[str], found: dict[str, dict[str, float]]) -> None:
             panel=(5.4, 0.24 * len(found)),
             left=3.1,
         )
-        for name, look in looks.items():
-            points = [(at[name], i) for i, at in enumerate(found.values()) if name in at]
+        for spec, name in zip(backends, looks, strict=True):
+            look, points = looks[name], [(at[spec], i) for i, at in enumerate(found.values()) if spec in at]
             axes.plot(*zip(*points, strict=True), linestyle="none", color=look.colour, marker=look.marker)
         axes.set_yticks(range(len(found)), [name.replace("value_and_gradient", "gradient") for name in found])
         axes.invert_yaxis()

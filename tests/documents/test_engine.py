@@ -65,7 +65,7 @@ def test_a_limit_that_is_beaten_is_told() -> None:
         engine.Row("engine_cubic", "medium", 2000, {"manual": 1e-5, "numpy:compiled": 3.5e-6}, {}),
         engine.Row("engine_number_chain", "medium", 1000, {"manual": 1e-4, "jax": 1.5e-6}, {}),
     ]
-    told = "Faster than a limit, which is none then: 1000 steps on a number on jax."
+    told = "Faster than the limit, which was measured too high then: 1000 steps on a number on jax."
     assert engine.limits_table(rows, MACHINE).splitlines()[-1] == told
 
 

@@ -175,6 +175,13 @@ def test_a_mistake_is_told(act: Act, tmp_path: pathlib.Path, inputs: dict[str, s
     assert not (tmp_path / "project" / "owned").exists()
 
 
+def test_a_long_summary_is_cut_and_says_so(act: Act) -> None:
+    # The name of the missing run is quoted in the message, which is as long.
+    _, found = act(problems="sphere", options="-b numpy -o value", baseline="/".join(["gone" * 10] * 1600))
+    assert len(found["shown"].encode()) < 65_536
+    assert found["shown"].endswith("</details>\n\nCut here, at 60000 bytes: GitHub rejects longer comments.\n")
+
+
 def test_options_come_from_the_project(act: Act, tmp_path: pathlib.Path) -> None:
     _written(tmp_path, right=RIGHT)
     table = "[tool.autodiff-compare]\nproblems = ['*.py']\nbackend = 'numpy'\noperator = ['gradient', 'hvp']\n"

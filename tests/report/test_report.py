@@ -489,6 +489,22 @@ def test_descents_that_part_are_told(read: Record) -> None:
     assert descents.parting(first, other) == 7
 
 
+@pytest.mark.parametrize(
+    ("converged", "message", "words"),
+    [
+        (True, "", "meets its stop rule after"),
+        (False, "loss 2 after 9 updates, expected at most 1", "ends without meeting its stop rule after"),
+        (False, "no stop rule: made its 9 updates", "ends after"),
+    ],
+)
+def test_the_end_of_a_descent_is_told(read: Record, converged: bool, message: str, words: str) -> None:
+    from autodiff_compare.report.page.descent_traces import traces
+
+    ended = replace(traces(read)["cubic_fit"][0], converged=converged, message=message)
+    told = next(iter(descents.pictures("made", [ended], backend_looks(read.specs)))).sentence
+    assert told.startswith(f"{ended.backend} {words} "), told
+
+
 def test_another_problem_of_a_known_name_is_not_taken_for_it(tmp_path: pathlib.Path) -> None:
     from autodiff_compare.report.page.descent_traces import known, traces
 

@@ -355,6 +355,10 @@ def test_descend_takes_a_users_problem_with_sizes_of_its_own(
         (["sphere"], "got problem 'sphere', which has no descent, expected one of: cubic_fit, "),
         (["cubic_fit", "--descent", "x"], "got descent 'x', expected one of: cleared, accumulated"),
         (["planar_arm", "--descent", "x"], "got descent 'x', expected none: its study has no descent"),
+        (
+            ["planar_arm", "--lr", "1", "--animate"],
+            "got --lr, --animate, but the study of planar_arm has no descent",
+        ),
         (["cubic_fit", "--dtype", "half"], "got dtype 'half', expected one of: float64, float32"),
         (["cubic_fit", "-b", "nosuch"], "got backend 'nosuch', expected one of: "),
     ],

@@ -14,7 +14,7 @@ from autodiff_compare.problems import Array
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.results import formatting
-from autodiff_compare.studies.trace import Step, Trace
+from autodiff_compare.studies.trace import NO_STOP_RULE, Step, Trace
 
 #: Points of a line; a figure shows no more.
 _POINTS = 400
@@ -61,8 +61,9 @@ def _grouped(found: Sequence[Trace]) -> Mapping[tuple[str, str], list[Trace]]:
 
 def _sentence(found: Sequence[Trace]) -> str:
     t = found[0]
-    end = "meets its stop rule after" if t.converged else "ends without meeting its stop rule after"
-    words = f"{t.backend} {end} {wording.plural(t.iterations, 'update')}"
+    unmet = "ends" if t.message.startswith(NO_STOP_RULE) else "ends without meeting its stop rule"
+    end = "meets its stop rule" if t.converged else unmet
+    words = f"{t.backend} {end} after {wording.plural(t.iterations, 'update')}"
     words += f" with {wording.plural(t.restarts, 'restart')} (strokes at the bottom)" if t.restarts else ""
     words += f", at a loss of {formatting.number(t.final_loss)}"
     if len(found) < 2:
@@ -76,12 +77,11 @@ def _sentence(found: Sequence[Trace]) -> str:
 
 def _start_words(found: Sequence[Trace]) -> str:
     goals = sum(t.converged for t in found)
+    without = all(t.message.startswith(NO_STOP_RULE) for t in found)
     updates = [t.iterations for t in found]
     few = f" The figure shows the first {_STARTS}." if len(found) > _STARTS else ""
-    return (
-        f"{goals} of {len(found)} starts meet the stop rule, after {wording.count(min(updates))} to "
-        f"{wording.plural(max(updates), 'update')}.{few}"
-    )
+    met = f"{len(found)} starts end" if without else f"{goals} of {len(found)} starts meet the stop rule,"
+    return f"{met} after {wording.count(min(updates))} to {wording.plural(max(updates), 'update')}.{few}"
 
 
 def parting(a: Trace, b: Trace) -> float:

@@ -38,6 +38,9 @@ from autodiff_compare.studies.trace import Trace
 from autodiff_compare.summary.terminal import show
 from autodiff_compare.vocabulary import BROKEN, Status
 
+#: Options that change or draw a descent.
+_OF_DESCENTS = ("size", "lr", "stop_loss", "target", "start", "animate")
+
 
 @dataclass(frozen=True)
 class _Work:
@@ -169,8 +172,9 @@ def _changes(options: argparse.Namespace, names: Sequence[str]) -> list[Changes]
         raise PlanError(f"got descent {options.descent!r}{choices}")
     target = tuple(options.target or ())
     changes = [Changes(options.size, options.lr, options.stop_loss, target, start) for start in options.start or [()]]
-    if not names and (changes != [Changes()] or options.animate is not None):
-        raise PlanError(f"got an option of descents, expected none: the study of {options.problem} has no descent")
+    given = [f"--{name.replace('_', '-')}" for name in _OF_DESCENTS if getattr(options, name) not in (None, [])]
+    if given and not names:
+        raise PlanError(f"got {', '.join(given)}, but the study of {options.problem} has no descent")
     return changes
 
 

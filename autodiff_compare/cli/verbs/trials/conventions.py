@@ -119,10 +119,18 @@ def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
             )
         if name not in CASES and not (families and name in FAMILIES):
             near = [known for known in CASES if name in known or known in name]
-            near += [known for known in difflib.get_close_matches(name, [*FAMILIES, *CASES]) if known not in near]
-            choices = f"expected a family: {', '.join(FAMILIES)}; or a case" if families else "expected a case"
-            raise PlanError(f"got {name!r}, {choices}{': ' + ', '.join(near) if near else ''}")
+            near += [known for known in difflib.get_close_matches(name, CASES) if known not in near]
+            raise PlanError(f"got {name!r}, {_choices(name, near, families=families)}")
     return tuple(case for case in CASES.values() if not names or case.family in names or case.name in names)
+
+
+def _choices(name: str, near: Sequence[str], *, families: bool) -> str:
+    """Return what was expected in the place of a name: families, cases with similar names, or those of a family."""
+    if families:
+        return f"expected a family: {', '.join(FAMILIES)}; or a case{': ' + ', '.join(near) if near else ''}"
+    if name in FAMILIES:
+        return f"a family, expected a case: {', '.join(case.name for case in CASES.values() if case.family == name)}"
+    return f"expected a case: {', '.join(near) if near else '--explain FAMILY lists those of ' + ', '.join(FAMILIES)}"
 
 
 def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
