@@ -149,6 +149,10 @@ SECOND: list[tuple[str, Callable[[Any], Any], Any, Any]] = [
     ("|z|^2", lambda x: np.abs(x[0] + 1j * x[1]) ** 2, [0.0, 0.0], 2 * np.eye(2)),
     ("|x|^2", lambda x: np.sum(np.abs(x) ** 2), [0.0, 1.0], 2 * np.eye(2)),
     ("fabs^2", lambda x: np.sum(np.fabs(x) ** 2), [0.0, 1.0], 2 * np.eye(2)),
+    # The second derivative of |x|^p is p (p-1) |x|^(p-2), and the third of |x|^3.5 is 0 at 0 too.
+    ("|x|^2.5", lambda x: np.sum(np.abs(x) ** 2.5), [0.0, 1.0], np.diag([0.0, 3.75])),
+    ("fabs^2.25", lambda x: np.sum(np.fabs(x) ** 2.25), [0.0, -1.0], np.diag([0.0, 2.8125])),
+    ("slope of |x|^3.5", lambda x: np.sum(grad(lambda y: np.abs(y[0]) ** 3.5)(x)), [0.0, 1.0], np.zeros((2, 2))),
     ("sqrt(sum x^2)^2", lambda x: np.sqrt(np.sum(x * x)) ** 2, [0.0, 0.0], 2 * np.eye(2)),
     # The variance is sum (x - m)^2 / n, with the Hessian 2 (I - 1/n) / n.
     ("std^2", lambda x: np.std(x) ** 2, [1.0, 1.0, 1.0], _CENTRE / 3),

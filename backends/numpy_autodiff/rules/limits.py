@@ -11,7 +11,9 @@ whose argument is steep, a primitive of the argument's argument that is the same
     |x|**p, p at least 2, is smooth    for norms, hypot, std and the modulus
 
 The last has the slope ``p |x|^(p-2) conj(x)``. For p = 2 that is ``2 conj(x)``, which needs no length. For p = 3 it is
-``3 |x| conj(x)``, with the right second derivative 0 at the origin, since ``conj(x)`` is 0 there.
+``3 |x| conj(x)``, with the right second derivative 0 at the origin, since ``conj(x)`` is 0 there. For p between 2 and 3
+the slope of ``|x|^(p-2)`` is infinite at the origin: where x is real and p no whole number, the slope is written
+``p |x|^(p-1) sign(x)``, which has all the derivatives that ``|x|^p`` has.
 """
 
 from __future__ import annotations
@@ -139,11 +141,13 @@ def _scaled(g: Any, length: Any, p: float) -> Any:
 
 
 def _modulus_vjp(g: Any, _ans: Any, x: Any, p: float) -> Any:
+    if not float(p).is_integer() and x.dtype.kind != "c":
+        return g * (p * np.abs(x) ** (p - 1)) * np.sign(x)
     return _scaled(g, np.abs(x), p) * np.conj(x)
 
 
-def _modulus_jvp(t: Any, _ans: Any, x: Any, p: float) -> Any:
-    return np.real(_scaled(t, np.abs(x), p) * np.conj(x))
+def _modulus_jvp(t: Any, ans: Any, x: Any, p: float) -> Any:
+    return np.real(_modulus_vjp(t, ans, x, p))
 
 
 def _hypot_rule(g: Any, _ans: Any, x: Any, y: Any, p: float) -> Any:
