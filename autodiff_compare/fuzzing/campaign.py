@@ -32,9 +32,12 @@ from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, split_sp
 Answers = dict[int, tuple[tuple[Operator, ...], list[Outcome]]]
 #: Programs of a batch.
 BATCH = 20
-#: Variants that compile every function get one of so many programs; the others get all. A program of three operators
-#: takes 0.02 s of processor time on PyTorch, 0.1 s on eager TensorFlow, and 0.5 to 3 s where it is compiled.
-_THIN: Mapping[str, int] = {"jax": 10, "tensorflow": 10, "tensorflow:xla": 20, "torch:compile": 100}
+#: Variants that compile every function, or as JAX every operation for every shape, get one of so many programs; the
+#: others get all. A program of three operators takes 0.02 s of processor time on PyTorch, 0.1 s on eager TensorFlow,
+#: and 0.5 to 3 s where it is compiled.
+_THIN: Mapping[str, int] = {
+    "jax": 10, "jax:eager": 10, "tensorflow": 10, "tensorflow:xla": 20, "torch:compile": 100,
+}  # fmt: skip
 #: Operators of programs with a scalar value, and with an array. The value comes first: where it differs, so does the
 #: function, and its derivatives are not judged.
 SCALAR = (Operator.VALUE, Operator.GRADIENT, Operator.JVP, Operator.HVP)

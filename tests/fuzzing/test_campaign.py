@@ -213,7 +213,7 @@ def test_the_committed_list_of_known_defects_can_be_read() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "expected"),
-    [("numpy", 1), ("numpy:compiled", 1), ("torch:ff", 1), ("jax", 10), ("jax:eager", 1), ("jax:rr", 10),
+    [("numpy", 1), ("numpy:compiled", 1), ("torch:ff", 1), ("jax", 10), ("jax:eager", 10), ("jax:rr", 10),
      ("tensorflow:xla", 20), ("torch:compile:fr", 100), ("mine", 1)],
 )  # fmt: skip
 def test_backends_that_compile_get_fewer_programs(spec: str, expected: int) -> None:
