@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.judge.differences.estimates import EPS, ROUNDINGS, Attempt, Estimates, settle
-from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
+from autodiff_compare.judge.differences.extrapolation import extrapolated, last_row, within_domain
 from autodiff_compare.judge.differences.kinks import bent, beside, kinked, one_sided
 from autodiff_compare.judge.differences.ladder import LADDER, NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
 from autodiff_compare.problems import Array
@@ -231,7 +231,7 @@ def _moves(below: Samples, smaller: Array) -> Array:
 
 def _last(rows: Array, where: Array) -> Array:
     """Return of each column the entry in the last row ``where`` is true; 0 where it is in none."""
-    last = len(rows) - 1 - np.argmax(np.flip(where, 0), axis=0)
+    last = last_row(where)
     found = np.take_along_axis(rows, last[None], axis=0)[0]
     return np.asarray(np.where(where.any(axis=0), found, 0.0))
 

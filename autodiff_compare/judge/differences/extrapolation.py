@@ -38,6 +38,11 @@ Array = NDArray[Any]
 DEPTH = 5
 
 
+def last_row(where: Array) -> Array:
+    """Return of each column the last row in which it is true, shape ``(r,)``; the very last if it is in none."""
+    return np.asarray(len(where) - 1 - np.argmax(np.flip(where, 0), axis=0))
+
+
 def within_domain(d: Array) -> Array:
     """Return differences ``d[k, r]`` with nan at each step from the smallest step with a non-finite value upwards."""
     bad = ~np.isfinite(d)

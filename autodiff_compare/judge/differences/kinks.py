@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
+from autodiff_compare.judge.differences.extrapolation import extrapolated, last_row, within_domain
 from autodiff_compare.judge.differences.ladder import Samples
 from autodiff_compare.problems import Array
 
@@ -43,7 +43,7 @@ def kinked(s: Samples) -> Array:
     steady = np.abs(np.diff(limit, axis=0)) <= 0.05 * np.abs(limit[1:])
     three = resolved[2:] & resolved[1:-1] & resolved[:-2] & steady[1:] & steady[:-1]
     # Only the smallest step that rounding resolves decides: larger ones may reach a kink nearby.
-    last = resolved.shape[0] - 1 - np.argmax(np.flip(resolved, 0), axis=0)
+    last = last_row(resolved)
     found: Array = np.take_along_axis(three, np.maximum(last - 2, 0)[None], axis=0)[0]
     real: Array = found & resolved.any(axis=0) & (last >= 2)
     return real
@@ -60,7 +60,7 @@ def beside(s: Samples) -> Array:
     even = np.abs(s.values[:, 0] - 2 * s.center + s.values[:, 1]) / h
     bound = np.maximum(s.eps * (s.sizes.sum(axis=1) + 2 * s.center_size), 8 * s.sigma) / h
     resolved = even > 8 * bound
-    last = resolved.shape[0] - 1 - np.argmax(np.flip(resolved, 0), axis=0)
+    last = last_row(resolved)
     first = np.maximum(last - _TIP_STEPS, 0)
     least, larger = (np.take_along_axis(even, k[None], axis=0)[0] for k in (last, first))
     with np.errstate(all="ignore"):
@@ -125,7 +125,7 @@ def _jump(at: Array, bound: Array) -> tuple[Array, Array, Array]:
     resolved = np.abs(limit) > 16 * bound
     steady = np.abs(np.diff(limit, axis=0)) <= 0.05 * np.abs(limit[1:]) + 3 * bound[1:]
     three = resolved[2:] & resolved[1:-1] & resolved[:-2] & steady[1:] & steady[:-1]
-    last = resolved.shape[0] - 1 - np.argmax(np.flip(resolved, 0), axis=0)
+    last = last_row(resolved)
     row = np.maximum(last - 2, 0)[None]
     value = np.take_along_axis(limit, last[None], axis=0)[0]
     # A jump beyond the smallest steps is not at the point: there rounding would resolve it, and nothing is seen.
