@@ -35,9 +35,8 @@ _MAKERS: Mapping[str, _Maker] = {
     "linspace": _Maker(3, slice(0, 2)),
     "arange": _Maker(3, slice(0, 3), exact=True),
     "full": _Maker(2, slice(1, 2), exact=True),
+    **dict.fromkeys(("fftfreq", "rfftfreq"), _Maker(2)),  # of the extension ``fft``
 }
-#: Those of the extension ``fft``.
-_OF_FFT: Mapping[str, _Maker] = dict.fromkeys(("fftfreq", "rfftfreq"), _Maker(2))
 #: Their parameters for numbers that may be given by name.
 _NUMBERS = ("fill_value", "start", "stop", "step")
 
@@ -111,9 +110,12 @@ def in_cells(xp: Any, own: str = "float64") -> Namespace:
     def dtype(name: str) -> Any:
         return getattr(xp, name, name)
 
-    found = _made(xp, _MAKERS, own, dtype)
+    def made(module: Any) -> dict[str, Any]:
+        return makers({name: getattr(module, name) for name in _MAKERS if hasattr(module, name)}, own, dtype)
+
+    found = made(xp)
     if hasattr(xp, "fft"):
-        found["fft"] = Namespace(xp.fft, _made(xp.fft, _OF_FFT, own, dtype))
+        found["fft"] = Namespace(xp.fft, made(xp.fft))
     if own:
         found["where"] = _choice(xp.where, own, found["asarray"])
     if hasattr(xp, "__array_namespace_info__"):
@@ -121,13 +123,11 @@ def in_cells(xp: Any, own: str = "float64") -> Namespace:
     return Namespace(xp, found)
 
 
-def makers(functions: Mapping[str, Function], own: str = "float64") -> dict[str, Function]:
-    """Return those of NumPy's ``functions`` that make arrays as functions that heed `default_dtype`."""
-    return {name: _maker(functions[name], how, own, str) for name, how in _MAKERS.items() if name in functions}
-
-
-def _made(xp: Any, table: Mapping[str, _Maker], own: str, dtype: Callable[[str], Any]) -> dict[str, Any]:
-    return {name: _maker(getattr(xp, name), how, own, dtype) for name, how in table.items() if hasattr(xp, name)}
+def makers(
+    functions: Mapping[str, Function], own: str = "float64", dtype: Callable[[str], Any] = str
+) -> dict[str, Function]:
+    """Return ``functions`` that make arrays as functions that heed `default_dtype`; ``dtype`` gives one by its name."""
+    return {name: _maker(function, _MAKERS[name], own, dtype) for name, function in functions.items()}
 
 
 def _maker(function: Function, how: _Maker, own: str, dtype: Callable[[str], Any]) -> Function:

@@ -178,8 +178,10 @@ def _full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
 
 #: Functions that make arrays.
 _NEW: Functions = MappingProxyType(
-    makers({name: getattr(np, name) for name in ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")})
-    | makers({"asarray": asarray})
+    makers(
+        {name: getattr(np, name) for name in ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")}
+        | {"asarray": asarray}
+    )
     | {"astype": _astype, "meshgrid": np.meshgrid}
     | {"finfo": lambda x: np.finfo(dtype_of(x)), "iinfo": lambda x: np.iinfo(dtype_of(x))}
     | {f"{name}_like": _like(getattr(np, name)) for name in ("empty", "ones", "zeros")}
