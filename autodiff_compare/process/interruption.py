@@ -61,6 +61,17 @@ def uninterrupted() -> Iterator[None]:
             handlers[waiting[0]](waiting[0], None)
 
 
+def changes_context(frame: FrameType | None) -> bool:
+    """Return whether a signal has come while a context is entered or left, where an exception leaves that half done.
+
+    Parameters
+    ----------
+    frame
+        What the handler of the signal got.
+    """
+    return frame is not None and frame.f_code.co_filename == contextlib.__file__
+
+
 def taken(waiting: queue.SimpleQueue[_T]) -> _T:
     """Wait for the next item of a queue and return it; an interruption ends the wait."""
     while True:

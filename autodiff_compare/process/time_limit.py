@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from autodiff_compare.process.interruption import changes_context
+
 #: Seconds from one signal to the next. Python drops an exception that is raised in a destructor or a weak reference's
 #: callback, as imports have them: the code would then go on without end.
 _AGAIN_S = 1.0
@@ -35,7 +37,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     def end(_number: int, frame: FrameType | None) -> None:
         # Raised while the context is entered or left, it would leave the timer on, whose next signal ends other code.
-        if not over and (frame is None or frame.f_code.co_filename != contextlib.__file__):
+        if not over and not changes_context(frame):
             raise TimeLimitExceeded
 
     before = signal.signal(signal.SIGALRM, end)

@@ -43,6 +43,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import protocol
 from autodiff_compare.process.environment import program_digest
 from autodiff_compare.process.failures import described
+from autodiff_compare.process.interruption import changes_context
 from autodiff_compare.process.isolation import private_pipes
 from autodiff_compare.results.machines import stamped, this_machine
 from autodiff_compare.results.rows import CellRow, MachineRow
@@ -251,7 +252,7 @@ def _limited(seconds: float | None) -> Iterator[None]:
 
     def end(_number: int, frame: FrameType | None) -> None:
         # The signal may come when the block has just been left, or before this context hears of it.
-        if not left and (frame is None or frame.f_code.co_filename != contextlib.__file__):
+        if not left and not changes_context(frame):
             raise UnitTimeout
 
     def remind() -> None:
